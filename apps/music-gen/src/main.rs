@@ -1,0 +1,3 @@
+//! Music as MIDI, sound and picture.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What every terminal face shares.

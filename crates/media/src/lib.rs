@@ -1,0 +1,3 @@
+//! Files to plain values and back: scores (MIDI, MusicXML), audio, pictures.
+
+pub mod score;

@@ -1,0 +1,1 @@
+//! Nets and the mathematics around them: tensors in, tensors out.

@@ -1,0 +1,1 @@
+//! Fits a net to data.
