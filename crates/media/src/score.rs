@@ -74,7 +74,8 @@ pub struct Score {
     pub parts: Vec<Part>,
     /// Tempo changes in quarter notes per minute, sorted by start.
     pub tempos: Vec<Change<f64>>,
-    /// Time signatures, sorted by start.
+    /// Time signatures, sorted by start. Each begins a bar, so that the same metre may stand again where a
+    /// bar was cut short.
     pub metres: Vec<Change<Metre>>,
     /// Key signatures, sorted by start.
     pub keys: Vec<Change<Key>>,
@@ -87,4 +88,63 @@ impl Score {
     pub fn end(&self) -> u32 {
         self.parts.iter().flat_map(|part| &part.notes).map(Note::end).max().unwrap_or(0)
     }
+}
+
+/// Brings notes into the order and form of a [`Part`]: sorted, unisons with one onset merged (the longest and
+/// loudest stays), a sounding note ended by the next onset of its pitch, notes without length dropped.
+pub fn settle_notes(notes: &mut Vec<Note>) {
+    notes.retain(|note| note.length > 0);
+    notes.sort_unstable();
+    let mut settled: Vec<Note> = Vec::with_capacity(notes.len());
+    let mut last_of_pitch = [None::<usize>; 256];
+    for &note in notes.iter() {
+        let last = &mut last_of_pitch[usize::from(note.pitch)];
+        if let Some(index) = *last {
+            let sounding = &mut settled[index];
+            if sounding.start == note.start {
+                sounding.length = sounding.length.max(note.length);
+                sounding.velocity = sounding.velocity.max(note.velocity);
+                continue;
+            }
+            sounding.length = sounding.length.min(note.start - sounding.start);
+        }
+        *last = Some(settled.len());
+        settled.push(note);
+    }
+    *notes = settled;
+}
+
+/// Sorts changes by start, keeps the last of those at one tick, and drops those that change nothing.
+pub fn settle_changes<T: PartialEq + Copy>(changes: &mut Vec<Change<T>>) {
+    keep_last_of_tick(changes);
+    changes.dedup_by(|later, earlier| later.value == earlier.value);
+}
+
+/// Like [`settle_changes`], but a repeated metre stays where it begins a bar in the middle of another.
+pub fn settle_metres(metres: &mut Vec<Change<Metre>>, pickup: u32, ticks_per_quarter: u32) {
+    keep_last_of_tick(metres);
+    let mut settled: Vec<Change<Metre>> = Vec::with_capacity(metres.len());
+    for &change in metres.iter() {
+        let redundant = settled.last().is_some_and(|last| {
+            let origin = if last.start == 0 { pickup } else { last.start };
+            let passed = u64::from(change.start.saturating_sub(origin)) * u64::from(last.value.denominator);
+            let bar = u64::from(ticks_per_quarter) * 4 * u64::from(last.value.numerator);
+            last.value == change.value && bar > 0 && passed % bar == 0
+        });
+        if !redundant {
+            settled.push(change);
+        }
+    }
+    *metres = settled;
+}
+
+fn keep_last_of_tick<T: Copy>(changes: &mut Vec<Change<T>>) {
+    changes.sort_by_key(|change| change.start);
+    changes.dedup_by(|later, earlier| {
+        let same = later.start == earlier.start;
+        if same {
+            earlier.value = later.value;
+        }
+        same
+    });
 }
