@@ -1,0 +1,470 @@
+//! The order of the tokens, as a machine that says at each step what may follow.
+//!
+//! ```text
+//! piece   = Begin Style Key Metre Tempo (Part Program)+ [Voices] [Pickup] bar+ End
+//! bar     = BarsLeft [Metre] [Key] Lead moment* Others group*
+//! moment  = Position (Pitch Length)+                     the leading part, number 0
+//! group   = Position (Part (Pitch Length)+)+             all others, parts and pitches downwards
+//! ```
+//!
+//! With `Voices` a part has one note at a time and writes `Rest Length` where it is silent: the next
+//! position is then always the earliest moment at which some voice falls free, every such voice must go
+//! on there, and bars add up by construction. Without it parts are free polyphony. In both, no note
+//! leaves its part's range, strikes a key that still sounds, or outlasts the piece. The same machine
+//! collects the notes, so decoding is pushing.
+
+use media::score::{Change, Metre, Note, Part, Score};
+
+use crate::vocabulary::{COUNTDOWN, GRID, LENGTHS, PARTS, PERCUSSION, TEMPOS, Token, bar_length, key_of};
+
+/// Pitches that a part may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Range {
+    /// Lowest MIDI note number.
+    pub low: u8,
+    /// Highest MIDI note number.
+    pub high: u8,
+}
+
+impl Range {
+    /// Every pitch.
+    pub const ALL: Range = Range { low: 0, high: 127 };
+
+    /// Whether the pitch lies inside.
+    pub fn contains(&self, pitch: u8) -> bool {
+        (self.low..=self.high).contains(&pitch)
+    }
+}
+
+/// A token that may not stand where it stood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("token {token:?} may not follow at place {place}")]
+pub struct Misplaced {
+    /// The offender.
+    pub token: Token,
+    /// Its index in the piece.
+    pub place: usize,
+}
+
+/// What the machine waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    Begin,
+    Style,
+    Key,
+    Metre,
+    Tempo,
+    Header,
+    Program,
+    BarHead,
+    Section,
+    PartNumber,
+    Pitch,
+    Length,
+    Nothing,
+}
+
+/// The state after some tokens of a piece. Times are absolute grid ticks; the first bar begins at 0.
+#[derive(Debug, Clone)]
+pub struct Grammar {
+    ranges: Vec<Range>,
+    expect: Expect,
+    place: usize,
+    style: u8,
+    tempo: u8,
+    keys: Vec<Change<(u8, bool)>>,
+    metres: Vec<Change<Metre>>,
+    programs: Vec<u8>,
+    voices: bool,
+    pickup: bool,
+    bar: u32,
+    bar_start: u32,
+    bar_length: u32,
+    bars_left: u32,
+    lead: bool,
+    started: bool,
+    position: Option<u32>,
+    part: usize,
+    pitch: Option<u8>,
+    above: Option<u8>,
+    ends: Vec<u32>,
+    sounding: Vec<[u32; 128]>,
+    notes: Vec<Vec<Note>>,
+}
+
+impl Grammar {
+    /// A machine before the first token. `ranges` holds a range a part; parts beyond it have none.
+    pub fn new(ranges: &[Range]) -> Self {
+        Grammar {
+            ranges: ranges.to_vec(),
+            expect: Expect::Begin,
+            place: 0,
+            style: 0,
+            tempo: 0,
+            keys: Vec::new(),
+            metres: Vec::new(),
+            programs: Vec::new(),
+            voices: false,
+            pickup: false,
+            bar: 0,
+            bar_start: 0,
+            bar_length: 0,
+            bars_left: 0,
+            lead: false,
+            started: false,
+            position: None,
+            part: 0,
+            pitch: None,
+            above: None,
+            ends: Vec::new(),
+            sounding: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Whether the piece is complete.
+    pub fn finished(&self) -> bool {
+        self.expect == Expect::Nothing
+    }
+
+    /// Whether the header is complete and a bar may begin.
+    pub fn header_done(&self) -> bool {
+        self.bar > 0 || (self.expect == Expect::Header && !self.programs.is_empty())
+    }
+
+    /// Bars begun so far, an incomplete first one included.
+    pub fn bars(&self) -> u32 {
+        self.bar
+    }
+
+    /// Whether every part has one note at a time.
+    pub fn is_voices(&self) -> bool {
+        self.voices
+    }
+
+    /// Absolute tick at which the present bar begins.
+    pub fn bar_start(&self) -> u32 {
+        self.bar_start
+    }
+
+    /// Whether the leading part's section is open, and where its voice falls free.
+    pub fn lead_time(&self) -> Option<u32> {
+        (self.lead && self.expect == Expect::Section).then(|| self.ends[0])
+    }
+
+    /// The part whose pitch is asked for now, and the moment.
+    pub fn asked(&self) -> Option<(usize, u32)> {
+        (self.expect == Expect::Pitch).then(|| (self.part, self.now()))
+    }
+
+    /// The notes of each part so far, in order of arrival.
+    pub fn notes(&self) -> &[Vec<Note>] {
+        &self.notes
+    }
+
+    fn now(&self) -> u32 {
+        self.bar_start + self.position.unwrap_or(0)
+    }
+
+    fn bar_end(&self) -> u32 {
+        self.bar_start + self.bar_length
+    }
+
+    fn last_bar(&self) -> bool {
+        self.bars_left == 0
+    }
+
+    /// The tick that no note may outlast.
+    fn limit(&self) -> u32 {
+        if self.last_bar() && self.voices && !self.lead {
+            self.ends[0]
+        } else if self.bars_left < COUNTDOWN {
+            self.bar_start + (self.bars_left + 1) * self.bar_length
+        } else {
+            u32::MAX
+        }
+    }
+
+    /// With voices: the earliest moment at which a voice other than the leading one falls free.
+    fn next_free(&self) -> Option<u32> {
+        self.ends.iter().skip(1).min().copied()
+    }
+
+    /// With voices, in the others' section: the position at which the next group must stand, if the bar
+    /// has room for one.
+    pub fn next_position(&self) -> Option<u8> {
+        let open = self.voices && self.started && !self.lead && self.expect == Expect::Section;
+        let free = self.next_free().filter(|_| open && !self.bar_full())?;
+        Some((free - self.bar_start) as u8)
+    }
+
+    /// With voices, in the others' section: whether this bar is full.
+    fn bar_full(&self) -> bool {
+        let end = if self.last_bar() { self.ends[0].min(self.bar_end()) } else { self.bar_end() };
+        self.next_free().is_none_or(|free| free >= end)
+    }
+
+    fn bar_may_close(&self) -> bool {
+        self.expect == Expect::Section && !self.lead && (!self.voices || self.bar_full())
+    }
+
+    /// Whether `token` may come next.
+    pub fn allows(&self, token: Token) -> bool {
+        match (self.expect, token) {
+            (Expect::Begin, Token::Begin) | (Expect::Style, Token::Style(_)) => true,
+            (Expect::Key, Token::Key(..)) | (Expect::Tempo, Token::Tempo(_)) => true,
+            (Expect::Metre, Token::Metre(n, d)) => {
+                Token::of_metre(Metre { numerator: n, denominator: d }).is_some()
+            }
+            (Expect::Header, Token::Part(part)) => {
+                !self.voices && !self.pickup && part as usize == self.programs.len() && (part as usize) < PARTS
+            }
+            (Expect::Header, Token::Voices) => !self.programs.is_empty() && !self.voices && !self.pickup,
+            (Expect::Header, Token::Pickup) => !self.programs.is_empty() && !self.pickup,
+            (Expect::Header, Token::BarsLeft(_)) => !self.programs.is_empty(),
+            (Expect::Program, Token::Program(_)) => true,
+            (Expect::Section, Token::BarsLeft(left)) => {
+                let next = self.bars_left.saturating_sub(1);
+                let counted = left as u32 == next || (self.bars_left == COUNTDOWN && left as u32 == COUNTDOWN);
+                self.bar_may_close() && !self.last_bar() && counted
+            }
+            (Expect::Section, Token::End) => self.bar_may_close() && self.last_bar(),
+            (Expect::BarHead, Token::Lead) => true,
+            (Expect::BarHead, Token::Metre(n, d)) => {
+                let metre = Metre { numerator: n, denominator: d };
+                let held = self.metres.last().is_some_and(|change| change.value == metre);
+                // A voice that already sounds past the new bar's end could not be written.
+                let fits = !self.voices || self.ends.iter().all(|&end| end <= self.bar_start + bar_length(metre));
+                !held
+                    && self.bar > 1
+                    && fits
+                    && Token::of_metre(metre).is_some()
+                    && self.metres.last().is_some_and(|change| change.start < self.bar_start)
+            }
+            (Expect::BarHead, Token::Key(tonic, minor)) => self
+                .keys
+                .last()
+                .is_some_and(|change| change.value != (tonic, minor) && change.start < self.bar_start),
+            (Expect::Section, Token::Others) => self.lead && (!self.voices || self.lead_may_close()),
+            (Expect::Section, Token::Position(position)) => self.allows_position(position as u32),
+            (Expect::PartNumber | Expect::Section, Token::Part(part)) => self.allows_part(part as usize),
+            (Expect::Pitch, Token::Rest) => self.voices,
+            (Expect::Pitch | Expect::Section, Token::Pitch(pitch)) => self.allows_pitch(pitch),
+            (Expect::Length, Token::Length(index)) => {
+                self.now().saturating_add(LENGTHS[index as usize]) <= self.limit()
+            }
+            _ => false,
+        }
+    }
+
+    fn lead_may_close(&self) -> bool {
+        let others = self.ends.iter().skip(1).max().copied().unwrap_or(0);
+        let complete = self.ends[0] >= self.bar_end();
+        let final_chord = self.last_bar() && self.ends[0] > self.bar_start && self.ends[0] >= others;
+        self.started && (complete || final_chord)
+    }
+
+    fn allows_position(&self, position: u32) -> bool {
+        let moment = self.bar_start + position;
+        if moment >= self.bar_end() {
+            return false;
+        }
+        if self.voices {
+            if !self.started {
+                return self.lead && (position > 0) == self.pickup;
+            }
+            return if self.lead {
+                moment == self.ends[0]
+            } else {
+                !self.bar_full() && !self.part_due() && self.next_free() == Some(moment)
+            };
+        }
+        let later = self.position.is_none_or(|last| position > last);
+        let has_part = self.lead || self.programs.len() > 1;
+        later && has_part && (position > 0 || self.bar > 1 || !self.pickup)
+    }
+
+    /// With voices: whether a further part must go on at this moment.
+    fn part_due(&self) -> bool {
+        self.position.is_some() && self.ends.iter().skip(1).any(|&end| end == self.now())
+    }
+
+    fn allows_part(&self, part: usize) -> bool {
+        if self.lead || self.position.is_none() || part == 0 || part >= self.programs.len() {
+            return false;
+        }
+        if self.voices {
+            let due = (1..self.ends.len()).rev().find(|&voice| self.ends[voice] == self.now());
+            return due == Some(part);
+        }
+        part < self.part
+    }
+
+    fn allows_pitch(&self, pitch: u8) -> bool {
+        // Between notes a pitch means a further, lower note of the same chord.
+        if self.expect == Expect::Section && (self.voices || self.above.is_none()) {
+            return false;
+        }
+        self.range(self.part).contains(pitch)
+            && self.above.is_none_or(|above| pitch < above)
+            && self.sounding[self.part][pitch as usize] <= self.now()
+    }
+
+    fn range(&self, part: usize) -> Range {
+        self.ranges.get(part).copied().unwrap_or(Range::ALL)
+    }
+
+    /// Takes the next token.
+    ///
+    /// # Errors
+    /// [`Misplaced`] where the grammar does not allow it; the state is then unchanged.
+    pub fn push(&mut self, token: Token) -> Result<(), Misplaced> {
+        if !self.allows(token) {
+            return Err(Misplaced { token, place: self.place });
+        }
+        self.place += 1;
+        self.expect = match token {
+            Token::Begin => Expect::Style,
+            Token::Style(style) => {
+                self.style = style;
+                Expect::Key
+            }
+            Token::Key(tonic, minor) => {
+                self.keys.push(Change { start: self.bar_start, value: (tonic, minor) });
+                if self.bar == 0 { Expect::Metre } else { Expect::BarHead }
+            }
+            Token::Metre(numerator, denominator) => {
+                let value = Metre { numerator, denominator };
+                self.metres.push(Change { start: self.bar_start, value });
+                self.bar_length = bar_length(value);
+                if self.bar == 0 { Expect::Tempo } else { Expect::BarHead }
+            }
+            Token::Tempo(index) => {
+                self.tempo = index;
+                Expect::Header
+            }
+            Token::Part(_) if self.expect == Expect::Header => Expect::Program,
+            Token::Program(program) => {
+                self.programs.push(program);
+                self.ends.push(0);
+                self.sounding.push([0; 128]);
+                self.notes.push(Vec::new());
+                Expect::Header
+            }
+            Token::Voices => {
+                self.voices = true;
+                Expect::Header
+            }
+            Token::Pickup => {
+                self.pickup = true;
+                Expect::Header
+            }
+            Token::BarsLeft(left) => {
+                if self.bar > 0 {
+                    self.bar_start += self.bar_length;
+                }
+                self.bar += 1;
+                self.bars_left = left as u32;
+                Expect::BarHead
+            }
+            Token::Lead => self.open_section(true),
+            Token::Others => self.open_section(false),
+            Token::Position(position) => {
+                self.position = Some(position as u32);
+                self.above = None;
+                if !self.started && self.voices {
+                    self.ends.fill(self.bar_start + position as u32);
+                }
+                self.started = true;
+                self.part = if self.lead { 0 } else { self.programs.len() };
+                if self.lead { Expect::Pitch } else { Expect::PartNumber }
+            }
+            Token::Part(part) => {
+                self.part = part as usize;
+                self.above = None;
+                Expect::Pitch
+            }
+            Token::Rest => {
+                self.pitch = None;
+                Expect::Length
+            }
+            Token::Pitch(pitch) => {
+                self.pitch = Some(pitch);
+                Expect::Length
+            }
+            Token::Length(index) => {
+                self.sound(LENGTHS[index as usize]);
+                Expect::Section
+            }
+            Token::End => Expect::Nothing,
+            Token::Pad | Token::Middle => self.expect,
+        };
+        Ok(())
+    }
+
+    fn open_section(&mut self, lead: bool) -> Expect {
+        self.lead = lead;
+        self.position = None;
+        self.above = None;
+        Expect::Section
+    }
+
+    fn sound(&mut self, length: u32) {
+        let start = self.now();
+        self.ends[self.part] = start + length;
+        if let Some(pitch) = self.pitch {
+            self.notes[self.part].push(Note { start, pitch, length, velocity: 80 });
+            self.sounding[self.part][pitch as usize] = start + length;
+        }
+        self.above = self.pitch;
+    }
+
+    /// The piece so far as a score on [`GRID`] ticks, the incomplete first bar cut to what sounds in it.
+    /// `names` are the parts' names; parts beyond it are called after their number.
+    pub fn score(&self, names: &[String]) -> Score {
+        let first_metre = self.metres.first().map_or(Metre { numerator: 4, denominator: 4 }, |m| m.value);
+        let first_note = self.notes.iter().flatten().map(|note| note.start).min().unwrap_or(0);
+        let shift = if self.pickup { first_note.min(bar_length(first_metre) - 1) } else { 0 };
+        let pickup = if shift > 0 { bar_length(first_metre) - shift } else { 0 };
+        let moved = |start: u32| start.saturating_sub(shift);
+        let mut metres: Vec<Change<Metre>> =
+            self.metres.iter().map(|m| Change { start: moved(m.start), value: m.value }).collect();
+        if let Some(value) = short_metre(pickup) {
+            metres[0].start = pickup;
+            metres.insert(0, Change { start: 0, value });
+        }
+        let parts = self.programs.iter().zip(&self.notes).enumerate().map(|(index, (&program, notes))| {
+            let mut notes: Vec<Note> =
+                notes.iter().map(|note| Note { start: moved(note.start), ..*note }).collect();
+            notes.sort_unstable();
+            Part {
+                name: names.get(index).cloned().unwrap_or_else(|| format!("Part {}", index + 1)),
+                program: if program == PERCUSSION { 0 } else { program },
+                percussion: program == PERCUSSION,
+                notes,
+            }
+        });
+        Score {
+            title: None,
+            ticks_per_quarter: GRID,
+            parts: parts.collect(),
+            tempos: vec![Change { start: 0, value: TEMPOS[self.tempo as usize % TEMPOS.len()] as f64 }],
+            metres,
+            keys: self
+                .keys
+                .iter()
+                .map(|key| Change { start: moved(key.start), value: key_of(key.value.0, key.value.1) })
+                .collect(),
+            pickup,
+        }
+    }
+}
+
+/// The time signature of an incomplete bar of so many ticks.
+fn short_metre(ticks: u32) -> Option<Metre> {
+    [4u8, 8, 16, 32].into_iter().find_map(|denominator| {
+        let beat = 4 * GRID / denominator as u32;
+        (ticks > 0 && ticks.is_multiple_of(beat))
+            .then_some(Metre { numerator: (ticks / beat) as u8, denominator })
+    })
+}
