@@ -1,0 +1,77 @@
+//! Keys and values of the positions seen so far, so that each new one is computed once.
+
+use candle_core::{Result, Tensor};
+use std::sync::Arc;
+
+/// One layer's keys and values, each (batch, heads, capacity, head_dim) of which a first part is filled.
+///
+/// A clone is cheap: storage is shared until one of the two is written to.
+#[derive(Clone, Default)]
+pub struct LayerCache {
+    keys: Option<Arc<Tensor>>,
+    values: Option<Arc<Tensor>>,
+}
+
+impl LayerCache {
+    /// Writes new keys and values, each (batch, heads, time, head_dim), at position `start`, and returns all
+    /// from position 0 on.
+    pub fn append(&mut self, keys: &Tensor, values: &Tensor, start: usize) -> Result<(Tensor, Tensor)> {
+        Ok((write(&mut self.keys, keys, start)?, write(&mut self.values, values, start)?))
+    }
+}
+
+const FIRST_CAPACITY: usize = 64;
+
+fn write(slot: &mut Option<Arc<Tensor>>, new: &Tensor, start: usize) -> Result<Tensor> {
+    let (batch, heads, time, size) = new.dims4()?;
+    let needed = start + time;
+    let capacity = slot.as_ref().map_or(Ok(0), |old| old.dim(2))?;
+    let writable = slot.as_mut().is_some_and(|old| Arc::get_mut(old).is_some());
+    if !writable || capacity < needed {
+        let capacity =
+            if needed <= capacity { capacity } else { needed.max(2 * capacity).max(FIRST_CAPACITY) };
+        let grown = Tensor::zeros((batch, heads, capacity, size), new.dtype(), new.device())?;
+        if let Some(old) = slot.as_ref().filter(|_| start > 0) {
+            grown.slice_set(&old.narrow(2, 0, start)?.contiguous()?, 2, 0)?;
+        }
+        *slot = Some(Arc::new(grown));
+    }
+    let Some(all) = slot else { candle_core::bail!("a cache that was just filled is empty") };
+    all.slice_set(&new.detach().contiguous()?, 2, start)?;
+    all.narrow(2, 0, needed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    fn step(cache: &mut LayerCache, value: f32, start: usize, time: usize) -> Vec<f32> {
+        let new = (Tensor::ones((1, 1, time, 1), candle_core::DType::F32, &Device::Cpu).unwrap()
+            * value as f64)
+            .unwrap();
+        let (keys, values) = cache.append(&new, &new, start).unwrap();
+        let keys: Vec<f32> = keys.flatten_all().unwrap().to_vec1().unwrap();
+        assert_eq!(keys, values.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        keys
+    }
+
+    #[test]
+    fn grows_and_keeps_what_it_has() {
+        let mut cache = LayerCache::default();
+        for i in 0..300 {
+            let keys = step(&mut cache, i as f32, i, 1);
+            assert_eq!(keys, (0..=i).map(|k| k as f32).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_clone_and_its_source_part_when_written_to() {
+        let mut one = LayerCache::default();
+        step(&mut one, 1., 0, 2);
+        let mut two = one.clone();
+        assert_eq!(step(&mut one, 2., 2, 1), [1., 1., 2.]);
+        assert_eq!(step(&mut two, 3., 2, 1), [1., 1., 3.]);
+        assert_eq!(step(&mut one, 4., 3, 1), [1., 1., 2., 4.]);
+    }
+}

@@ -1,0 +1,43 @@
+//! A linear map. The weight is stored as (out, in), as PyTorch and the checkpoints have it.
+
+use candle_core::{Result, Tensor};
+use candle_nn::{Init, VarBuilder};
+
+/// `xs` times the transposed weight, plus the bias where there is one.
+pub struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// Reads `weight` and, if asked, `bias`; a net trained from nothing starts with a normal weight of
+    /// standard deviation `stdev`.
+    pub fn new(inputs: usize, outputs: usize, bias: bool, stdev: f64, vb: VarBuilder) -> Result<Self> {
+        let weight = vb.get_with_hints((outputs, inputs), "weight", Init::Randn { mean: 0., stdev })?;
+        let bias = bias.then(|| vb.get_with_hints(outputs, "bias", Init::Const(0.))).transpose()?;
+        Ok(Self { weight, bias })
+    }
+
+    /// A map by a weight that has another owner too, such as a tied embedding.
+    pub fn tied(weight: Tensor) -> Self {
+        Self { weight, bias: None }
+    }
+
+    /// (..., in) to (..., out).
+    pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        let ys = linear(xs, &self.weight)?;
+        match &self.bias {
+            Some(bias) => ys.broadcast_add(bias),
+            None => Ok(ys),
+        }
+    }
+}
+
+/// (..., in) times the transpose of (out, in).
+pub fn linear(xs: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let (outputs, inputs) = weight.dims2()?;
+    let mut dims = xs.dims().to_vec();
+    dims.pop();
+    dims.push(outputs);
+    xs.reshape(((), inputs))?.matmul(&weight.t()?)?.reshape(dims)
+}

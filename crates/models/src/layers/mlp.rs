@@ -1,0 +1,35 @@
+//! The gated feed-forward block, SwiGLU (Shazeer, 2020).
+
+use crate::layers::linear::Linear;
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+
+/// `down(silu(gate(xs)) * up(xs))`.
+pub struct Mlp {
+    gate_proj: Linear,
+    up_proj: Linear,
+    down_proj: Linear,
+}
+
+impl Mlp {
+    /// Reads `gate_proj`, `up_proj` and `down_proj`; `stdev` is for the first two, `stdev_out` for the last.
+    pub fn new(size: usize, inner: usize, bias: bool, stdevs: (f64, f64), vb: VarBuilder) -> Result<Self> {
+        let (stdev, stdev_out) = stdevs;
+        Ok(Self {
+            gate_proj: Linear::new(size, inner, bias, stdev, vb.pp("gate_proj"))?,
+            up_proj: Linear::new(size, inner, bias, stdev, vb.pp("up_proj"))?,
+            down_proj: Linear::new(inner, size, bias, stdev_out, vb.pp("down_proj"))?,
+        })
+    }
+
+    /// (..., size) to the same shape.
+    pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        let inner = silu_mul(&self.gate_proj.forward(xs)?, &self.up_proj.forward(xs)?)?;
+        self.down_proj.forward(&inner)
+    }
+}
+
+/// `silu(gate) * up`, element by element.
+pub fn silu_mul(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+    gate.silu()? * up
+}

@@ -1,0 +1,3 @@
+//! One architecture a file, whichever app uses it.
+
+pub mod llama;
