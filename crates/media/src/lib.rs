@@ -1,5 +1,8 @@
 //! Files to plain values and back: scores (MIDI, MusicXML), audio, pictures.
 
+pub mod chart;
+pub mod font;
 pub mod midi;
+pub mod picture;
 pub mod score;
 pub mod wav;
