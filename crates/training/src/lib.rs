@@ -1,1 +1,32 @@
-//! Fits a net to data.
+//! Fits a net to data: [`fit`] is the loop, [`Task`] is what it is given, [`Options`] is how it goes.
+//!
+//! Knows nothing of a domain, prints nothing and draws nothing: the curve is returned. What a run writes
+//! is one file, [`checkpoint::path`], from which a killed run goes on and ends with the same numbers.
+//!
+//! - `fit`: the loop, what it tells on the way and what it returns
+//! - `options`, `schedule`: steps or minutes, learning rate, decay of the average
+//! - `adamw`: the optimiser, with gradient accumulation and the moving average of the weights
+//! - `checkpoint`: a whole run in one safetensors file, written so that it is never half there
+//! - `curve`: loss and held-out loss over the steps, as CSV
+//! - `random`: what a step draws is a function of (seed, step, micro-batch) alone
+//! - `variables`: seeded first weights, sorted variables, and the check that each one gets a gradient
+
+pub mod adamw;
+pub mod checkpoint;
+mod curve;
+mod error;
+mod fit;
+mod options;
+mod random;
+mod run;
+mod schedule;
+mod values;
+mod variables;
+
+pub use curve::{Curve, Point};
+pub use error::{Error, Result};
+pub use fit::{Ending, Fitted, Loss, Progress, Task, fit};
+pub use options::Options;
+pub use random::Rng;
+pub use schedule::{average_decay, learning_rate};
+pub use variables::{SeededVariables, assert_gradients, load_variables, sorted_variables};

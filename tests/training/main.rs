@@ -1,0 +1,1 @@
+//! Trains small nets from outside, as an app does.
