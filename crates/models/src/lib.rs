@@ -1,9 +1,13 @@
 //! Nets and the mathematics around them: tensors in, tensors out.
 //!
+//! - [`decoding`]: from logits to tokens: filters, greedy choice, sampling
 //! - [`device`]: from the word after `--device` to a device
 //! - [`layers`]: the parts that nets are made of, with the gradients that candle's fused forms lack
 //! - [`nets`]: one architecture a file, whichever app uses it
+//! - [`random`]: PyTorch's CPU generator, number for number
 
+pub mod decoding;
 pub mod device;
 pub mod layers;
 pub mod nets;
+pub mod random;
