@@ -1,1 +1,25 @@
-//! Many inputs, one model load.
+//! Many inputs, one model load: what is done stays done, and no file is ever half there.
+//!
+//! - `inputs` files and folders on the command line -> a sorted list of inputs
+//! - `names` inputs -> what their results are called inside the output folder
+//! - `key` input, model, options and schema -> the key that says "this very item"
+//! - `run` items -> results, with failures collected and the rest finished
+//! - `journal` the record in the output folder that the next run starts from
+//! - `write` whole files: temp, fsync, rename, fsync of the folder
+//! - `temporary` the registry of half-written files, and the sweep after a `kill -9`
+
+mod inputs;
+mod journal;
+mod key;
+mod names;
+mod run;
+mod temporary;
+mod write;
+
+pub use inputs::{Expanded, Input, Wanted, expand};
+pub use journal::{Journal, JournalError, Output};
+pub use key::{Content, Recipe};
+pub use names::output_names;
+pub use run::{Event, Item, Job, Summary, in_item, run};
+pub use temporary::{remove_temporary_files, remove_temporary_files_and};
+pub use write::{FileSet, WriteError, Writer, write_bytes, write_whole};
