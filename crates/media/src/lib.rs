@@ -3,6 +3,8 @@
 pub mod chart;
 pub mod font;
 pub mod midi;
+pub mod musicxml;
 pub mod picture;
 pub mod score;
+pub mod score_file;
 pub mod wav;
