@@ -1,0 +1,1 @@
+//! The hub crate against a loopback server.
