@@ -109,7 +109,7 @@ impl Generator {
 
     /// One number of `exponential_(1)`.
     pub fn exponential_one(&mut self) -> f32 {
-        -(-self.uniform_f64()).ln_1p() as f32
+        exponential_of(self.uniform_f64())
     }
 
     /// `torch.rand(n)`.
@@ -182,7 +182,7 @@ impl Generator {
     }
 
     /// `torch.multinomial(probabilities, 1)`: an index drawn in proportion to its value; the values need not sum to 1.
-    /// Every value costs one draw, also a zero, so that the stream stays in step with PyTorch's.
+    /// It is the argmax of p / q with q exponential; a zero costs a draw as well, so that the stream stays in step.
     pub fn categorical(&mut self, probabilities: &[f32]) -> Result<usize, RandomError> {
         let positive = check_probabilities(probabilities)?;
         if positive == 0 {
@@ -190,7 +190,12 @@ impl Generator {
         }
         let (mut best, mut best_score) = (0, f32::NEG_INFINITY);
         for (index, &probability) in probabilities.iter().enumerate() {
-            let score = self.race(probability);
+            let uniform = self.uniform_f64();
+            // q is at least its uniform number, so most candidates have lost before their logarithm is taken
+            if probability == 0.0 || f64::from(probability) * 1.001 < f64::from(best_score) * uniform {
+                continue;
+            }
+            let score = probability / exponential_of(uniform);
             if score > best_score {
                 (best, best_score) = (index, score);
             }
@@ -211,8 +216,8 @@ impl Generator {
         if positive < num_samples {
             return Err(RandomError::TooFew { samples: num_samples, positive });
         }
-        let scores: Vec<f32> = probabilities.iter().map(|&probability| self.race(probability)).collect();
-        let mut order: Vec<usize> = (0..scores.len()).collect();
+        let scores: Vec<f32> = probabilities.iter().map(|&p| p / self.exponential_one()).collect();
+        let mut order: Vec<usize> = (0..scores.len()).filter(|&index| probabilities[index] > 0.0).collect();
         let descending = |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b));
         if num_samples > 0 && num_samples < order.len() {
             order.select_nth_unstable_by(num_samples - 1, descending);
@@ -220,16 +225,6 @@ impl Generator {
         order.truncate(num_samples);
         order.sort_unstable_by(descending);
         Ok(order)
-    }
-
-    /// p / q with q exponential: the largest of these wins with probability p. The logarithm is spared where p is 0.
-    fn race(&mut self, probability: f32) -> f32 {
-        if probability > 0.0 {
-            probability / self.exponential_one()
-        } else {
-            self.next_u64();
-            f32::NEG_INFINITY
-        }
     }
 
     /// The whole state, byte for byte what `torch.Generator.get_state()` gives on a 64-bit little-endian machine.
@@ -286,6 +281,10 @@ impl std::fmt::Debug for Generator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Generator(seed {}, {} draws before renewal)", self.seed, self.engine.left)
     }
+}
+
+fn exponential_of(uniform: f64) -> f32 {
+    -(-uniform).ln_1p() as f32
 }
 
 /// How many probabilities are above 0, after checking that all are fit to be drawn from.

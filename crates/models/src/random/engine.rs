@@ -47,13 +47,21 @@ impl Engine {
     }
 
     fn renew(&mut self) {
-        for index in 0..WORDS {
-            let after = self.words[(index + 1) % WORDS];
-            let joined = (self.words[index] & 0x8000_0000) | (after & 0x7fff_ffff);
-            let twist = if after & 1 == 1 { 0x9908_b0df } else { 0 };
-            self.words[index] = self.words[(index + MIDDLE) % WORDS] ^ (joined >> 1) ^ twist;
+        let words = &mut self.words;
+        let far = WORDS - MIDDLE;
+        for index in 0..far {
+            words[index] = words[index + MIDDLE] ^ twist(words[index], words[index + 1]);
         }
+        for index in far..WORDS - 1 {
+            words[index] = words[index - far] ^ twist(words[index], words[index + 1]);
+        }
+        words[WORDS - 1] = words[MIDDLE - 1] ^ twist(words[WORDS - 1], words[0]);
         self.left = WORDS as u32;
         self.next = 0;
     }
+}
+
+fn twist(word: u32, after: u32) -> u32 {
+    let joined = (word & 0x8000_0000) | (after & 0x7fff_ffff);
+    (joined >> 1) ^ if after & 1 == 1 { 0x9908_b0df } else { 0 }
 }
