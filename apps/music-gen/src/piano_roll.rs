@@ -1,0 +1,415 @@
+//! A score as a picture: time runs to the right, pitch upwards, a colour a part; long pieces fold into rows.
+
+use media::font;
+use media::picture::{Align, Color, Picture, Rect, TextStyle};
+use media::score::{Key, Metre, Score};
+
+use crate::sound::Clock;
+
+const NIGHT: Color = Color(13, 16, 22);
+const PANEL: Color = Color(22, 27, 36);
+const PANEL_DARK: Color = Color(18, 22, 30);
+const BEAT: Color = Color(34, 41, 54);
+const BAR: Color = Color(58, 68, 88);
+const TEXT: Color = Color(236, 239, 246);
+const SOFT: Color = Color(137, 147, 168);
+const WHITE_KEY: Color = Color(214, 219, 230);
+const BLACK_KEY: Color = Color(30, 35, 46);
+const PARTS: [Color; 10] = [
+    Color(255, 125, 107),
+    Color(255, 196, 84),
+    Color(70, 211, 180),
+    Color(99, 162, 255),
+    Color(189, 142, 255),
+    Color(255, 140, 198),
+    Color(150, 214, 92),
+    Color(86, 208, 240),
+    Color(240, 164, 110),
+    Color(170, 180, 204),
+];
+
+/// Widest picture.
+const MAX_WIDTH: f32 = 4096.0;
+/// Height at which time is squeezed rather than rows added.
+const MAX_HEIGHT: f32 = 9000.0;
+const MARGIN: f32 = 44.0;
+const KEYBOARD: f32 = 38.0;
+const NAMES: f32 = 34.0;
+const ROW_GAP: f32 = 52.0;
+/// Bars beyond which single bars are no longer told apart.
+const MAX_BARS: usize = 20_000;
+/// Names shown in the legend.
+const MAX_LEGEND: usize = 14;
+
+/// Where a bar lies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Bar {
+    start: u32,
+    end: u32,
+    /// As printed above it; 0 for a pickup.
+    number: u32,
+    /// Ticks between its beats.
+    beat: f32,
+}
+
+/// A note as drawn: parts that sound one pitch together share its lane.
+struct Drawn {
+    start: u32,
+    end: u32,
+    pitch: u8,
+    part: usize,
+    velocity: u8,
+    slot: usize,
+    slots: usize,
+}
+
+/// What is where.
+struct Layout {
+    low: u8,
+    high: u8,
+    lane: f32,
+    /// Pixels in a tick.
+    scale: f32,
+    /// First and last tick of every row.
+    rows: Vec<(u32, u32)>,
+    left: f32,
+    top: f32,
+}
+
+impl Layout {
+    fn row_height(&self) -> f32 {
+        (self.high - self.low + 1) as f32 * self.lane
+    }
+
+    fn row_top(&self, row: usize) -> f32 {
+        self.top + row as f32 * (self.row_height() + ROW_GAP)
+    }
+
+    fn lane_top(&self, row: usize, pitch: u8) -> f32 {
+        self.row_top(row) + (self.high - pitch) as f32 * self.lane
+    }
+
+    fn x(&self, row: usize, tick: u32) -> f32 {
+        self.left + (tick - self.rows[row].0) as f32 * self.scale
+    }
+}
+
+/// Draws `score`: title, key, metre, tempo and length above; legend; rows of bars with their numbers, the
+/// keyboard at the left. At most 4096 pixels wide.
+pub fn draw(score: &Score) -> Picture {
+    let bars = bars(score);
+    let layout = layout(score, &bars);
+    let widest = layout.rows.iter().map(|row| (row.1 - row.0) as f32 * layout.scale).fold(0.0, f32::max);
+    let width = (layout.left + widest + MARGIN).max(760.0).min(MAX_WIDTH).ceil();
+    let height = layout.row_top(layout.rows.len() - 1) + layout.row_height() + MARGIN;
+    let mut picture = Picture::new(width as u32, height.ceil() as u32, NIGHT);
+    heading(&mut picture, score, &bars);
+    for row in 0..layout.rows.len() {
+        ground(&mut picture, &layout, row, &bars);
+    }
+    for note in &placed(score) {
+        draw_note(&mut picture, &layout, note);
+    }
+    picture
+}
+
+/// The bars of a piece, from its metres; even slices without numbers where there are too many.
+fn bars(score: &Score) -> Vec<Bar> {
+    let quarter = score.ticks_per_quarter.max(1) as f64;
+    let end = score.end().max(1);
+    let metre_at = |tick: u32| {
+        let metre = score.metres.iter().rev().find(|change| change.start <= tick).map(|change| change.value);
+        metre.unwrap_or(Metre { numerator: 4, denominator: 4 })
+    };
+    let mut bars = Vec::new();
+    let (mut start, mut number) = (0u32, if score.pickup > 0 { 0 } else { 1 });
+    while start < end {
+        let metre = metre_at(start);
+        let beat = quarter * 4.0 / metre.denominator.max(1) as f64;
+        let full = (beat * metre.numerator.max(1) as f64).max(1.0).min(u32::MAX as f64) as u32;
+        let length = if number == 0 { score.pickup.min(full) } else { full };
+        let next = score.metres.iter().map(|change| change.start).find(|&tick| tick > start);
+        let stop = start.saturating_add(length).min(next.unwrap_or(u32::MAX));
+        bars.push(Bar { start, end: stop, number, beat: beat as f32 });
+        (start, number) = (stop, number + 1);
+        if bars.len() > MAX_BARS {
+            let slice = end.div_ceil(512).max(1);
+            let slices = (0..end.div_ceil(slice)).map(|i| i * slice);
+            return slices
+                .map(|start| Bar { start, end: start.saturating_add(slice), number: 0, beat: f32::MAX })
+                .collect();
+        }
+    }
+    bars
+}
+
+fn layout(score: &Score, bars: &[Bar]) -> Layout {
+    let pitches = || score.parts.iter().flat_map(|part| &part.notes).map(|note| note.pitch.min(127));
+    let (low, high) = (pitches().min().unwrap_or(57), pitches().max().unwrap_or(76));
+    let (low, high) = (low.saturating_sub(2), (high + 2).min(127));
+    let lane = (520.0 / (high - low + 1) as f32).clamp(7.0, 15.0);
+    let row = (high - low + 1) as f32 * lane + ROW_GAP;
+    let left = MARGIN + NAMES + KEYBOARD;
+    let top = heading_height(score);
+    let total = bars.last().map_or(1, |bar| bar.end) as f64;
+    let quarter = score.ticks_per_quarter.max(1) as f64;
+    // a piece of one row is stretched, a long one folded into rows, a very long one squeezed
+    let mut across = 1680.0;
+    let mut scale = 34.0 / quarter;
+    if total * scale < across {
+        scale = (across * 0.9 / total).min(64.0 / quarter);
+    }
+    let most_rows = ((MAX_HEIGHT - top) / row).floor().max(1.0) as f64;
+    if total * scale > across * most_rows {
+        across = (MAX_WIDTH - left - MARGIN) as f64;
+        scale = scale.min(across * most_rows * 0.9 / total);
+    }
+    let rows = fold(bars, across / scale);
+    Layout { low, high, lane, scale: scale as f32, rows, left, top }
+}
+
+/// Cuts bars into rows of at most `longest` ticks, as even as can be, at bar lines (in multiples of four bars
+/// where that costs little); a bar longer than a row is cut inside.
+fn fold(bars: &[Bar], longest: f64) -> Vec<(u32, u32)> {
+    let total = bars.last().map_or(1, |bar| bar.end) as f64;
+    let even = total / (total / longest * 1.0001).ceil().max(1.0);
+    let usual = bars.get(bars.len() / 2).map_or(1.0, |bar| (bar.end - bar.start).max(1) as f64);
+    let per_row = (even / usual - 1e-6).ceil() as usize;
+    let fours = per_row.next_multiple_of(4);
+    let target = if (fours as f64) * usual <= longest { fours as f64 } else { per_row as f64 } * usual * 1.02;
+    let target = target.min(longest * 1.02);
+    let mut rows = Vec::new();
+    let mut start = 0u32;
+    let mut end = 0u32;
+    for bar in bars {
+        if end > start && (bar.end - start) as f64 > target {
+            rows.push((start, end));
+            start = end;
+        }
+        end = bar.end;
+        while (end - start) as f64 > longest * 1.05 {
+            let cut = start.saturating_add((longest as u32).max(1));
+            rows.push((start, cut));
+            start = cut;
+        }
+    }
+    if end > start || rows.is_empty() {
+        rows.push((start, end.max(start + 1)));
+    }
+    rows
+}
+
+/// The notes in drawing order, with the share of the lane that each gets.
+fn placed(score: &Score) -> Vec<Drawn> {
+    let mut notes: Vec<Drawn> = Vec::new();
+    for (part, notes_of) in score.parts.iter().map(|part| &part.notes).enumerate() {
+        notes.extend(notes_of.iter().map(|n| Drawn {
+            start: n.start,
+            end: n.end().max(n.start.saturating_add(1)),
+            pitch: n.pitch.min(127),
+            part,
+            velocity: n.velocity,
+            slot: 0,
+            slots: 1,
+        }));
+    }
+    notes.sort_by_key(|note| (note.pitch, note.start, note.part));
+    let mut first = 0;
+    while first < notes.len() {
+        // a cluster: notes of one pitch, each beginning before the earlier ones have ended
+        let mut last = first + 1;
+        let mut end = notes[first].end;
+        while last < notes.len() && notes[last].pitch == notes[first].pitch && notes[last].start < end {
+            end = end.max(notes[last].end);
+            last += 1;
+        }
+        let mut parts: Vec<usize> = notes[first..last].iter().map(|note| note.part).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        for note in &mut notes[first..last] {
+            (note.slot, note.slots) = (parts.binary_search(&note.part).unwrap_or(0), parts.len());
+        }
+        first = last;
+    }
+    notes.sort_by_key(|note| (note.start, std::cmp::Reverse(note.part), note.pitch));
+    notes
+}
+
+fn heading_height(score: &Score) -> f32 {
+    // legend on a line of its own when it does not fit beside the title
+    148.0 + if sounding(score).len() > 6 { 30.0 } else { 0.0 }
+}
+
+fn sounding(score: &Score) -> Vec<(usize, String)> {
+    let named = score.parts.iter().enumerate().filter(|(_, part)| !part.notes.is_empty());
+    named
+        .map(|(i, part)| {
+            let name: String = part.name.trim().chars().filter(|c| !c.is_control()).take(24).collect();
+            (i, if name.is_empty() { format!("Part {}", i + 1) } else { name })
+        })
+        .collect()
+}
+
+fn heading(picture: &mut Picture, score: &Score, bars: &[Bar]) {
+    let title: String =
+        score.title.as_deref().unwrap_or("").chars().filter(|c| !c.is_control()).take(80).collect();
+    let title = if title.trim().is_empty() { "Untitled".to_string() } else { title };
+    let mut size = 22.0;
+    let space = picture.width as f32 - 2.0 * MARGIN;
+    while size > 10.0 && font::width(&title, size, true) > space {
+        size -= 1.0;
+    }
+    let style = TextStyle { size, color: TEXT, bold: true, align: Align::Left };
+    picture.text((MARGIN, 62.0), &title, style);
+    let style = TextStyle { size: 12.5, color: SOFT, bold: false, align: Align::Left };
+    let facts = facts(score, bars);
+    picture.text((MARGIN, 94.0), &facts, style);
+    let parts = sounding(score);
+    let mut names: Vec<(Color, &str)> =
+        parts.iter().take(MAX_LEGEND).map(|(i, name)| (PARTS[i % PARTS.len()], name.as_str())).collect();
+    let more = format!("and {} more", parts.len().saturating_sub(MAX_LEGEND));
+    if parts.len() > MAX_LEGEND {
+        names.push((SOFT, &more));
+    }
+    let style = TextStyle { size: 12.0, color: TEXT, bold: false, align: Align::Left };
+    let width = |name: &str| font::width(name, style.size, false) + 42.0;
+    let all: f32 = names.iter().map(|(_, name)| width(name)).sum();
+    let beside = picture.width as f32 - MARGIN - all + 20.0;
+    let (mut x, y) = if beside > MARGIN + font::width(&facts, 12.5, false) + 30.0 {
+        (beside, 94.0)
+    } else {
+        (MARGIN, 124.0)
+    };
+    for (color, name) in names {
+        picture.fill_round(Rect::new(x, y - 11.0, 14.0, 11.0), 3.5, color, color.towards(NIGHT, 0.2), 1.0);
+        picture.text((x + 20.0, y), name, style);
+        x += width(name);
+    }
+}
+
+/// Key, metre, tempo, bars and length in words.
+fn facts(score: &Score, bars: &[Bar]) -> String {
+    let mut facts = Vec::new();
+    if let Some(key) = score.keys.first() {
+        facts.push(key_name(key.value));
+    }
+    if let Some(metre) = score.metres.first() {
+        facts.push(format!("{}/{}", metre.value.numerator, metre.value.denominator));
+    }
+    if let Some(tempo) = score.tempos.first().filter(|tempo| tempo.value.is_finite()) {
+        facts.push(format!("♩ = {:.0}", tempo.value));
+    }
+    match bars.last().map_or(0, |bar| bar.number) {
+        0 => (),
+        1 => facts.push("1 bar".into()),
+        count => facts.push(format!("{count} bars")),
+    }
+    let seconds = Clock::new(score).seconds(score.end()).round() as u64;
+    facts.push(format!("{}:{:02}", seconds / 60, seconds % 60));
+    facts.join("  ·  ")
+}
+
+/// A key in words, "B♭ major".
+pub fn key_name(key: Key) -> String {
+    // the circle of fifths, from C♭ major; minor keys lie three fifths further
+    const LETTERS: [char; 7] = ['F', 'C', 'G', 'D', 'A', 'E', 'B'];
+    let place = i32::from(key.fifths) + 1 + if key.minor { 3 } else { 0 };
+    let letter = LETTERS[place.rem_euclid(7) as usize];
+    let accidental = match place.div_euclid(7) {
+        0 => String::new(),
+        sharps if sharps > 0 => "♯".repeat(sharps as usize),
+        flats => "♭".repeat(-flats as usize),
+    };
+    format!("{letter}{accidental} {}", if key.minor { "minor" } else { "major" })
+}
+
+fn black(pitch: u8) -> bool {
+    matches!(pitch % 12, 1 | 3 | 6 | 8 | 10)
+}
+
+/// Everything below the notes of one row: lanes, keyboard, beats, bars and their numbers.
+fn ground(picture: &mut Picture, layout: &Layout, row: usize, bars: &[Bar]) {
+    let (first, last) = layout.rows[row];
+    let (top, height) = (layout.row_top(row), layout.row_height());
+    let (left, right) = (layout.left, layout.x(row, last));
+    let label = TextStyle { size: 9.5, color: SOFT, bold: false, align: Align::Right };
+    for pitch in layout.low..=layout.high {
+        let y = layout.lane_top(row, pitch);
+        let color = if black(pitch) { PANEL_DARK } else { PANEL };
+        picture.fill(Rect::new(left, y, right - left, layout.lane), color, 1.0);
+        if pitch % 12 == 0 {
+            picture.fill(Rect::new(left, y + layout.lane - 0.5, right - left, 1.0), BAR, 0.7);
+            let name = format!("C{}", i32::from(pitch) / 12 - 1);
+            picture.text((layout.left - KEYBOARD - 9.0, y + layout.lane / 2.0 + 4.5), &name, label);
+        }
+    }
+    keyboard(picture, layout, row);
+    let shown = bars.iter().filter(|bar| bar.end > first && bar.start < last);
+    let usual = bars.get(bars.len() / 2).map_or(1.0, |bar| (bar.end - bar.start) as f32 * layout.scale);
+    let every = [1, 2, 4, 8, 16, 32, 64, 128].into_iter().find(|n| usual * *n as f32 >= 30.0).unwrap_or(256);
+    for (i, bar) in shown.enumerate() {
+        if bar.beat * layout.scale >= 7.0 && bar.beat >= 1.0 {
+            let beats = ((bar.end - bar.start) as f32 / bar.beat).ceil() as u32;
+            // a pickup counts its beats from its end
+            let rest = if bar.number == 0 { (bar.end - bar.start) as f32 % bar.beat } else { 0.0 };
+            for beat in 0..beats {
+                let x = layout.x(row, bar.start.max(first)) + (beat as f32 * bar.beat + rest) * layout.scale;
+                if x > left + 1.0 && x < right - 1.0 {
+                    picture.fill(Rect::new(x.round(), top, 1.0, height), BEAT, 1.0);
+                }
+            }
+        }
+        if bar.start >= first {
+            let x = layout.x(row, bar.start);
+            if usual >= 3.0 && bar.start > first {
+                picture.fill(Rect::new(x.round(), top, 1.0, height), BAR, 1.0);
+            }
+            if bar.number > 0 && (i == 0 || bar.number % every == if every == 1 { 0 } else { 1 }) {
+                let style = TextStyle { align: Align::Left, size: 9.5, ..label };
+                picture.text((x + 1.0, top - 9.0), &bar.number.to_string(), style);
+            }
+        }
+    }
+    picture.fill(Rect::new(right.round() - 1.0, top, 1.5, height), BAR, 1.0);
+}
+
+fn keyboard(picture: &mut Picture, layout: &Layout, row: usize) {
+    let left = layout.left - KEYBOARD;
+    let (top, height) = (layout.row_top(row), layout.row_height());
+    picture.fill_round(Rect::new(left - 2.0, top, KEYBOARD + 2.0, height), 3.0, WHITE_KEY, WHITE_KEY, 1.0);
+    for pitch in layout.low..=layout.high {
+        let y = layout.lane_top(row, pitch);
+        if black(pitch) {
+            let key = Rect::new(left - 2.0, y + 0.5, KEYBOARD * 0.62, layout.lane - 1.0);
+            picture.fill_round(key, 1.5, BLACK_KEY, NIGHT, 1.0);
+            let middle = y + layout.lane / 2.0 - 0.5;
+            picture.fill(Rect::new(left + KEYBOARD * 0.6, middle, KEYBOARD * 0.4, 1.0), SOFT, 0.55);
+        } else if pitch > layout.low && !black(pitch - 1) {
+            picture.fill(Rect::new(left - 2.0, y + layout.lane - 0.5, KEYBOARD + 2.0, 1.0), SOFT, 0.55);
+        }
+    }
+    picture.fill(Rect::new(layout.left - 1.0, top, 2.0, height), NIGHT, 1.0);
+}
+
+fn draw_note(picture: &mut Picture, layout: &Layout, note: &Drawn) {
+    let loudness = f32::from(note.velocity.min(127)) / 127.0;
+    let color = PARTS[note.part % PARTS.len()].towards(NIGHT, 0.28 * (1.0 - loudness));
+    let first = layout.rows.partition_point(|row| row.1 <= note.start);
+    for row in first..layout.rows.len() {
+        let (begin, end) = layout.rows[row];
+        if begin >= note.end {
+            break;
+        }
+        let (from, to) = (note.start.max(begin), note.end.min(end));
+        let share = layout.lane / note.slots as f32;
+        let y = layout.lane_top(row, note.pitch) + share * note.slot as f32;
+        let x = layout.x(row, from);
+        let width = ((to - from) as f32 * layout.scale - 1.6).max(2.0);
+        let body = Rect::new(x + 0.8, y + 0.7, width, (share - 1.4).max(1.5));
+        let edge = Rect::new(body.x - 1.0, body.y - 1.0, body.width + 2.0, body.height + 2.0);
+        let radius = (share * 0.3).min(4.0);
+        picture.fill_round(edge, radius + 1.0, NIGHT, NIGHT, 0.6);
+        let (light, dark) = (color.towards(TEXT, 0.12), color.towards(NIGHT, 0.16));
+        picture.fill_round(body, radius, light, dark, 1.0);
+    }
+}
