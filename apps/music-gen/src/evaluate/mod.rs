@@ -8,6 +8,8 @@ pub mod copying;
 pub mod ngram;
 pub mod statistics;
 mod table;
+#[cfg(test)]
+mod tests;
 pub mod texture;
 
 pub use copying::{CopyIndex, CopyReport, Copying, copying_table};

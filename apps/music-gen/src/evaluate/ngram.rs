@@ -261,6 +261,8 @@ impl Hasher for KeyHasher {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn sums_to_one(model: &NGram, context: &[u32], vocabulary: u32) {
@@ -333,6 +335,61 @@ mod tests {
         assert!((model.probability(&[2], 3) - d).abs() < 1e-12);
         // at the beginning: ^a 1, total 1, freed 1/3
         assert!((model.probability(&[], 0) - (2.0 / 3.0 + a / 3.0)).abs() < 1e-12);
+    }
+
+    /// Modified Kneser-Ney by its definition: every count is taken anew from the marked sequences.
+    fn by_definition(marked: &[Vec<u32>], order: usize, vocabulary: u32, gram: &[u32]) -> f64 {
+        let Some((&token, context)) = gram.split_last() else { return 1.0 / f64::from(vocabulary) };
+        let windows = |length: usize| marked.iter().flat_map(move |sequence| sequence.windows(length));
+        let count = |gram: &[u32]| -> u32 {
+            if gram.len() == order || gram[0] == vocabulary {
+                return windows(gram.len()).filter(|window| *window == gram).count() as u32;
+            }
+            let left: HashSet<u32> = windows(gram.len() + 1)
+                .filter(|window| window[1..] == *gram)
+                .map(|window| window[0])
+                .collect();
+            left.len() as u32
+        };
+        let seen: HashSet<&[u32]> = windows(gram.len()).filter(|window| **window != [vocabulary]).collect();
+        let n = |wanted: u32| seen.iter().filter(|gram| count(gram) == wanted).count() as f64;
+        let y = n(1) / (n(1) + 2.0 * n(2));
+        let d = [1.0 - 2.0 * y * n(2) / n(1), 2.0 - 3.0 * y * n(3) / n(2), 3.0 - 4.0 * y * n(4) / n(3)];
+        let lower = by_definition(marked, order, vocabulary, &gram[1..]);
+        let next: Vec<u32> =
+            (0..vocabulary).map(|token| count(&[context, &[token]].concat())).filter(|c| *c > 0).collect();
+        if next.is_empty() {
+            return lower;
+        }
+        let total = f64::from(next.iter().sum::<u32>());
+        let discount = |c: u32| if c == 0 { 0.0 } else { d[c.min(3) as usize - 1] };
+        let own = count(&[context, &[token]].concat());
+        let freed: f64 = next.iter().map(|c| discount(*c)).sum();
+        (f64::from(own) - discount(own)) / total + freed / total * lower
+    }
+
+    #[test]
+    fn order_three_agrees_with_the_definition() {
+        let vocabulary = 40;
+        let train: Vec<Vec<u32>> = (1..4).map(|seed| noisy(60, vocabulary, seed)).collect();
+        let marked: Vec<Vec<u32>> =
+            train.iter().map(|sequence| [&[vocabulary], &sequence[..]].concat()).collect();
+        let model = NGram::fit(&train, 3, vocabulary as usize).unwrap();
+        // fallback discounts would make it another formula
+        assert!(
+            model
+                .levels
+                .iter()
+                .all(|level| level.discounts[0] != level.discounts[1] && level.discounts[1] != 1.0)
+        );
+        let query = noisy(40, vocabulary, 9);
+        for position in 0..query.len() {
+            let padded = [&[vocabulary], &query[..=position]].concat();
+            let gram = &padded[padded.len().saturating_sub(3)..];
+            let expected = by_definition(&marked, 3, vocabulary, gram);
+            let found = model.probability(&query[..position], query[position]);
+            assert!((found - expected).abs() < 1e-12, "{gram:?}: {found} {expected}");
+        }
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub struct Bar {
     pub end: u32,
     /// Ticks in a whole bar of this metre; longer than `end - start` for a pickup and for a cut bar.
     pub full: u32,
+    /// Ticks that a pickup lacks before its first one.
+    pub missing: u32,
     /// The metre.
     pub metre: Metre,
 }
@@ -59,9 +61,8 @@ impl Bar {
     /// The first beat, and the middle of the bar where the metre has more than two beats and halves (4/4, 6/8,
     /// 12/8). A pickup is the tail of a bar, so its beats are counted from the end.
     pub fn strong_beats(&self) -> impl Iterator<Item = u32> + use<> {
-        let Bar { start, end, full, metre } = *self;
+        let Bar { start, end, full, missing, metre } = *self;
         let halves = metre.numerator > 2 && metre.numerator % 2 == 0;
-        let missing = if start == 0 { full.saturating_sub(end) } else { 0 };
         [Some(0), halves.then_some(full / 2)]
             .into_iter()
             .flatten()
@@ -137,10 +138,10 @@ pub fn bars(score: &Score) -> Vec<Bar> {
         let metre = metre_at(score, start);
         let full = bar_ticks(metre, score.ticks_per_quarter);
         let pickup = if start == 0 && score.pickup < full { score.pickup } else { 0 };
-        let length = if pickup > 0 { pickup } else { full };
+        let missing = if pickup > 0 { full - pickup } else { 0 };
         let change = score.metres.iter().map(|change| change.start).find(|&tick| tick > start);
-        let stop = start.saturating_add(length).min(end).min(change.unwrap_or(u32::MAX));
-        out.push(Bar { start, end: stop, full, metre });
+        let stop = start.saturating_add(full - missing).min(end).min(change.unwrap_or(u32::MAX));
+        out.push(Bar { start, end: stop, full, missing, metre });
         start = stop;
     }
     out
