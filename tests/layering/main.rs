@@ -20,7 +20,8 @@ fn root() -> PathBuf {
 /// Every `.rs` file of the house with its path relative to the root, `/` between its parts.
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> = ["crates", "apps", "tests"].iter().map(|name| root().join(name)).collect();
+    let mut folders: Vec<PathBuf> =
+        ["crates", "apps", "tests"].iter().map(|name| root().join(name)).collect();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
@@ -209,7 +210,12 @@ fn what_is_wrong_in_a_file_is_found() {
     check(unsafe_code, library, "#![deny(unsafe_code)] // unsafe", &[]);
     check(unsafe_code, "crates/models/src/checkpoint.rs", "unsafe {}", &[]);
     check(unsafe_code, "crates/models/src/checkpoint/mmap.rs", "unsafe {}", &[]);
-    check(unsafe_code, "crates/models/src/nets/llama.rs", "unsafe {}", &["crates/models/src/nets/llama.rs:1: unsafe"]);
+    check(
+        unsafe_code,
+        "crates/models/src/nets/llama.rs",
+        "unsafe {}",
+        &["crates/models/src/nets/llama.rs:1: unsafe"],
+    );
 
     check(too_long, library, &"x\n".repeat(600), &[]);
     check(too_long, library, &"x\n".repeat(601), &["crates/hub/src/x.rs: 601 lines, at most 600"]);
@@ -253,7 +259,9 @@ fn every_app_has_the_same_shape() {
 #[test]
 fn an_app_of_another_shape_is_found() {
     let files = |lines| {
-        ["README.md", "src/main.rs", "src/cli.rs", "src/lib.rs"].map(|name| (name.to_string(), lines)).to_vec()
+        ["README.md", "src/main.rs", "src/cli.rs", "src/lib.rs"]
+            .map(|name| (name.to_string(), lines))
+            .to_vec()
     };
     assert!(missing_in_app("a", &files(100)).is_empty());
     assert_eq!(missing_in_app("a", &files(101)), ["a: src/main.rs has 101 lines, one screen is at most 100"]);
