@@ -148,12 +148,16 @@ pub fn copying_table(sets: &[(&str, &CopyReport)]) -> String {
     out.push_str(" no longer |\n|---|");
     out.push_str(&"---:|".repeat(sets.len()));
     out.push_str(":---:|\n");
-    let views: [(&str, fn(&Copying) -> Run); 3] =
-        [("All voices", |c| c.texture), ("Soprano", |c| c.soprano), ("Any single voice", |c| c.any_voice)];
-    let units: [(&str, fn(Run) -> f64); 2] = [("quarters", |run| run.beats), ("notes", |run| run.notes)];
-    for (view, of) in views {
-        for (unit, size) in units {
-            let figure = |copying: &Copying| size(of(copying));
+    for view in ["All voices", "Soprano", "Any single voice"] {
+        for unit in ["quarters", "notes"] {
+            let figure = |copying: &Copying| {
+                let run = match view {
+                    "All voices" => copying.texture,
+                    "Soprano" => copying.soprano,
+                    _ => copying.any_voice,
+                };
+                if unit == "notes" { run.notes } else { run.beats }
+            };
             out.push_str(&format!("| {view}, {unit} |"));
             for (_, CopyReport { longest, high, mean, .. }) in sets {
                 out.push_str(&format!(
@@ -293,10 +297,11 @@ impl Corpus {
 
 /// How many events two lines have in common from their beginnings; the motion into the first one is free.
 fn common(a: &[(u32, u32)], b: &[(u32, u32)]) -> usize {
-    let equal = |((index, a), b): &((usize, &(u32, u32)), &(u32, u32))| {
-        a.0 == b.0 && (*index == 0 || a.1 == b.1) && a.0 < UNKNOWN && a.1 < UNKNOWN
+    let equal = |index: usize| {
+        let (a, b) = (a[index], b[index]);
+        a.0 == b.0 && (index == 0 || a.1 == b.1) && a.0 < UNKNOWN && a.1 < UNKNOWN
     };
-    a.iter().enumerate().zip(b).take_while(equal).count()
+    (0..a.len().min(b.len())).take_while(|&index| equal(index)).count()
 }
 
 /// The alphabetical order of two lines; the motion into the first event plays no part.
