@@ -113,6 +113,7 @@ fn attempt(
 
     let mut body = reply.reader();
     let mut buffer = vec![0; 128 << 10];
+    let size = job.file.size.unwrap_or(u64::MAX);
     loop {
         let count = match body.read(&mut buffer) {
             Ok(count) => count,
@@ -121,19 +122,18 @@ fn attempt(
                 return again(format!("{} broke off at byte {} ({error})", job.file.name, partial.length));
             }
         };
-        if count == 0 {
-            break;
-        }
-        if let Some(expected) = job.file.size.filter(|size| partial.length + count as u64 > *size) {
+        let room = size - partial.length;
+        // What comes after the last byte is not ours where the sum tells that the file is whole; where nothing
+        // tells, it is another file.
+        if count as u64 > room && matches!(partial.sum, Sum::None) {
             partial.delete();
-            return Err(Error::TooLong { file: job.file.name.clone(), expected }.into());
+            return Err(Error::TooLong { file: job.file.name.clone(), expected: size }.into());
         }
-        partial.write(&buffer[..count])?;
-        progress(&job.file.name, partial.length, job.file.size.unwrap_or(0));
-        if Some(partial.length) == job.file.size {
-            // Whatever else the server promised, the file is whole; one more byte would be too long.
+        if count == 0 || room == 0 {
             break;
         }
+        partial.write(&buffer[..count.min(room as usize)])?;
+        progress(&job.file.name, partial.length, job.file.size.unwrap_or(0));
     }
     match job.file.size {
         Some(size) if partial.length < size => {
