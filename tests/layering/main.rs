@@ -128,7 +128,8 @@ fn printing(path: &str, text: &str) -> Vec<String> {
     const WORDS: [&str; 7] =
         ["println!", "eprintln!", "print!", "eprint!", "dbg!", "io::stdout()", "io::stderr()"];
     let is_library = path.starts_with("crates/") && !path.starts_with("crates/cli/");
-    if !is_library || path.ends_with("/tests.rs") || path.contains("/tests/") {
+    let is_program = ["/tests/", "/examples/", "/tests.rs"].iter().any(|part| path.contains(part));
+    if !is_library || is_program {
         return vec![];
     }
     let code = without_tests(&code_only(text));
@@ -203,6 +204,7 @@ fn what_is_wrong_in_a_file_is_found() {
     check(printing, library, "#[cfg(test)]\nmod tests { } print!()", &["crates/hub/src/x.rs:2: print!"]);
     check(printing, library, "#[cfg(test)]\nmod tests;\nprint!()", &["crates/hub/src/x.rs:3: print!"]);
     check(printing, "crates/cli/src/x.rs", "println!()", &[]);
+    check(printing, "crates/hub/examples/x.rs", "println!()", &[]);
     check(printing, "apps/a/src/main.rs", "println!()", &[]);
 
     check(unsafe_code, library, "let x = unsafe { y };", &["crates/hub/src/x.rs:1: unsafe"]);

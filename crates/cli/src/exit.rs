@@ -36,6 +36,12 @@ impl From<()> for Exit {
     }
 }
 
+impl From<&batch::Summary> for Exit {
+    fn from(summary: &batch::Summary) -> Self {
+        if summary.failed.is_empty() { Self::Done } else { Self::SomeFailed }
+    }
+}
+
 /// Flags or words that cannot be right, found after parsing: exit 2 instead of 1.
 #[derive(Debug)]
 pub struct Usage(pub String);

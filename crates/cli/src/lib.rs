@@ -42,6 +42,7 @@ mod args;
 mod completions;
 mod compute;
 mod exit;
+mod models;
 mod print;
 mod progress;
 mod start;
@@ -50,6 +51,7 @@ pub use args::{ModelArgs, OutputArgs, SamplingArgs, TalkArgs, Target, TrainArgs}
 pub use completions::CompletionsCommand;
 pub use compute::{ComputeArgs, Device, Dtype};
 pub use exit::{Exit, StdoutClosed, Usage, exit_of, parse, parse_from, report, report_line, usage};
+pub use models::{ModelsCommand, ModelsVerb};
 pub use print::{
     Timings, one_line, print_bytes, print_json, print_line, print_path, print_text, read_stdin,
     stdin_is_piped,

@@ -1,0 +1,189 @@
+//! Whole processes: exit codes, a panic, Ctrl-C, a reader that goes away, threads.
+//!
+//! The process is this very test, started again with the name of a scene in its environment.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use cli::{ComputeArgs, Exit, Progress, TalkArgs, print_json, print_line, usage};
+
+const SCENE: &str = "CLI_TEST_SCENE";
+const FOLDER: &str = "CLI_TEST_FOLDER";
+/// Marks where the scene's own output begins: the test harness speaks before it.
+const CURTAIN: &str = "--curtain--";
+
+#[test]
+fn child() {
+    let Ok(scene) = std::env::var(SCENE) else { return };
+    cli::start();
+    let exit = cli::report(play(&scene));
+    // `ExitCode` cannot be read, only returned from main; its Debug form holds the number.
+    let number: String = format!("{exit:?}").chars().filter(char::is_ascii_digit).collect();
+    std::process::exit(number.parse().unwrap())
+}
+
+fn play(scene: &str) -> anyhow::Result<Exit> {
+    if scene != "threads" {
+        print_line(CURTAIN)?;
+    }
+    let talk = |quiet, verbose| TalkArgs { json: false, quiet, verbose };
+    match scene {
+        "done" => print_json(&serde_json::json!({ "a": "1\n" }))?,
+        "some failed" => return Ok(Exit::SomeFailed),
+        "failed" => Err::<(), _>(anyhow::anyhow!("no such\nthing")).context("a.mid")?,
+        "usage" => return Err(usage("--bars must be 1 or more")),
+        "panic" => panic!("boom\n{}", 7),
+        "panic on a thread" => std::thread::spawn(|| panic!("boom")).join().unwrap_or(()),
+        "endless" => loop {
+            print_line("more")?;
+        },
+        "endless println" => loop {
+            println!("more");
+        },
+        "talk" => {
+            for (quiet, verbose) in [(false, false), (true, false), (false, true)] {
+                let progress = Progress::new(&talk(quiet, verbose));
+                let bar = progress.bar(10, "steps");
+                bar.tick();
+                progress.status("status\nline");
+                progress.detail("detail");
+                bar.finish();
+            }
+        }
+        "writing" | "writing gently" => {
+            if scene == "writing gently" {
+                cli::stop_gently();
+            }
+            let mut set = batch::FileSet::new(false);
+            let path = Path::new(&std::env::var_os(FOLDER).context("no folder")?).join("a");
+            set.add(&path, |file| file.write_all(b"half"))?;
+            print_line("ready")?;
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_secs(60) {
+                std::thread::sleep(Duration::from_millis(5));
+                if cli::interrupted() {
+                    set.commit()?;
+                    return Ok(Exit::Interrupted);
+                }
+            }
+        }
+        "threads" => {
+            let compute = ComputeArgs { threads: std::num::NonZero::new(3), ..ComputeArgs::default() };
+            compute.apply()?;
+            print_line(CURTAIN)?;
+            let told = std::env::var("RAYON_NUM_THREADS").unwrap_or_default();
+            print_line(format!("{told} {} {}", rayon::current_num_threads(), std::process::id()))?;
+        }
+        "clock" => {
+            std::thread::sleep(Duration::from_millis(100));
+            print_line(format!("{}", cli::seconds_since_start()))?;
+        }
+        _ => bail!("no scene {scene}"),
+    }
+    Ok(Exit::Done)
+}
+
+fn start(scene: &str, folder: Option<&Path>) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["process::child", "--exact", "--nocapture", "--test-threads=1"])
+        .env(SCENE, scene)
+        .env(FOLDER, folder.unwrap_or(Path::new("")))
+        .env_remove("RUST_BACKTRACE")
+        .env_remove("RAYON_NUM_THREADS")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Exit code, stdout behind the curtain, stderr.
+fn ended(child: Child) -> (Option<i32>, String, String) {
+    let out = child.wait_with_output().unwrap();
+    let stdout = String::from_utf8(out.stdout).unwrap();
+    let own = stdout.split_once(&format!("{CURTAIN}\n")).map_or("", |(_, own)| own);
+    (out.status.code(), own.to_string(), String::from_utf8(out.stderr).unwrap())
+}
+
+#[test]
+fn exit_codes_and_lines() {
+    let check = |scene: &str, code: i32, stdout: &str, stderr: &str| {
+        let expected = (Some(code), stdout.to_string(), stderr.to_string());
+        assert_eq!(ended(start(scene, None)), expected, "{scene}");
+    };
+    check("done", 0, "{\"a\":\"1\\n\"}\n", "");
+    check("some failed", 3, "", "");
+    check("failed", 1, "", "error: a.mid: no such\\nthing\n");
+    check("usage", 2, "", "error: --bars must be 1 or more\n");
+    // No bar, since stderr is no terminal; lines unless `-q`, more with `-v`.
+    check("talk", 0, "", "status\\nline\nstatus\\nline\ndetail\n");
+}
+
+#[test]
+fn a_panic_is_one_line_and_exit_1() {
+    for (scene, text) in [("panic", "boom\\n7 at "), ("panic on a thread", "boom at ")] {
+        let (code, _, stderr) = ended(start(scene, None));
+        assert_eq!(code, Some(1), "{scene}");
+        let start = format!("error: internal error, please report it: {text}");
+        assert!(stderr.starts_with(&start) && stderr.lines().count() == 1, "{stderr}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    for scene in ["endless", "endless println"] {
+        let mut child = start(scene, None);
+        let mut some = [0; 1000];
+        child.stdout.take().unwrap().read_exact(&mut some).unwrap();
+        let (code, _, stderr) = ended(child);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{scene}");
+    }
+}
+
+/// Starts a scene that writes a file, waits until it is at it, and sends SIGINT.
+fn interrupted(scene: &str) -> (Option<i32>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let names = || -> Vec<String> {
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let mut child = start(scene, Some(folder.path()));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "ready"));
+    assert!(names().len() == 1 && names()[0].ends_with(".part"), "{:?}", names());
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let (code, _, stderr) = ended(child);
+    assert_eq!(stderr, "");
+    (code, names())
+}
+
+#[test]
+fn control_c_leaves_nothing_half_written() {
+    assert_eq!(interrupted("writing"), (Some(130), vec![]));
+}
+
+#[test]
+fn an_app_may_finish_what_it_is_at() {
+    assert_eq!(interrupted("writing gently"), (Some(130), vec!["a".to_string()]));
+}
+
+#[test]
+fn the_thread_count_holds_for_rayon_and_candle_in_the_same_process() {
+    let child = start("threads", None);
+    let id = child.id();
+    assert_eq!(ended(child), (Some(0), format!("3 3 {id}\n"), String::new()));
+}
+
+#[test]
+fn the_clock_counts_from_the_start_of_the_process() {
+    let began = Instant::now();
+    let (code, text, _) = ended(start("clock", None));
+    let seconds: f64 = text.trim().parse().unwrap();
+    assert_eq!(code, Some(0));
+    // The system counts in hundredths.
+    assert!(seconds >= 0.1 && seconds <= began.elapsed().as_secs_f64() + 0.02, "{seconds}");
+}
