@@ -1,6 +1,6 @@
 //! From the word after `--device` to a device.
 
-use candle_core::{Device, Result, bail};
+use candle_core::{Device, Result};
 
 /// Opens `auto`, `cpu`, `cuda`, `cuda:N` or `metal`. `auto` takes the first graphics processor that this
 /// build was made for and that answers, else the processor.
@@ -12,7 +12,7 @@ pub fn open(name: &str) -> Result<Device> {
         "metal" => metal(),
         other => match other.strip_prefix("cuda:").map(str::parse) {
             Some(Ok(ordinal)) => cuda(ordinal),
-            _ => bail!("unknown device `{other}`: use auto, cpu, cuda, cuda:N or metal"),
+            _ => refuse!("unknown device `{other}`: use auto, cpu, cuda, cuda:N or metal"),
         },
     }
 }
@@ -30,7 +30,7 @@ fn first_present() -> Device {
 
 fn cuda(ordinal: usize) -> Result<Device> {
     if !cfg!(feature = "cuda") {
-        bail!(
+        refuse!(
             "device `cuda:{ordinal}` is not in this build: build with --features cuda, or use --device cpu"
         );
     }
@@ -39,7 +39,7 @@ fn cuda(ordinal: usize) -> Result<Device> {
 
 fn metal() -> Result<Device> {
     if !cfg!(feature = "metal") {
-        bail!("device `metal` is not in this build: build with --features metal, or use --device cpu");
+        refuse!("device `metal` is not in this build: build with --features metal, or use --device cpu");
     }
     Device::new_metal(0)
 }

@@ -6,6 +6,11 @@
 //! - [`nets`]: one architecture a file, whichever app uses it
 //! - [`random`]: PyTorch's CPU generator, number for number
 
+/// Returns an error about an input: one line, and no backtrace whatever the environment says.
+macro_rules! refuse {
+    ($($words:tt)*) => { return Err(candle_core::Error::Msg(format!($($words)*))) };
+}
+
 pub mod decoding;
 pub mod device;
 pub mod layers;

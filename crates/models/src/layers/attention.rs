@@ -1,9 +1,12 @@
 //! Causal self-attention with rotary positions, in which groups of query heads may share a key and value
 //! head (Ainslie et al., 2023).
 
+mod causal;
+
 use crate::layers::cache::LayerCache;
 use crate::layers::linear::Linear;
 use crate::layers::rope::{Angles, rotate};
+use crate::layers::rows;
 use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -120,6 +123,10 @@ fn causal_mask(rows: usize, seen: usize, device: &Device) -> Result<Tensor> {
 /// Causal attention of a whole sequence with gradients: queries (batch, time, heads, head_dim), keys and values
 /// (batch, time, kv_heads, head_dim); gives (batch, time, heads * head_dim).
 pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+    if rows::own(q) {
+        let ys = q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, causal::CausalOp)?;
+        return ys.flatten_from(2);
+    }
     composite(q, k, v)
 }
 
@@ -135,4 +142,35 @@ fn composite(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
     let weights = candle_nn::ops::softmax(&scores, D::Minus1)?.to_dtype(v.dtype())?;
     let ys = weights.reshape((batch, kv_heads, group * time, time))?.matmul(&v)?;
     ys.reshape((batch, heads, time, size))?.transpose(1, 2)?.reshape((batch, time, heads * size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::testing::{compare, random};
+
+    #[test]
+    fn own_operator_equals_the_composite_one() -> Result<()> {
+        for (time, heads, kv_heads, size) in [(1, 1, 1, 2), (9, 4, 2, 6), (130, 2, 1, 16), (64, 3, 3, 8)] {
+            let q = random((2, time, heads, size), 1)?;
+            let (k, v) = (random((2, time, kv_heads, size), 2)?, random((2, time, kv_heads, size), 3)?);
+            compare(&[&q, &k, &v], || causal_attention(&q, &k, &v), || composite(&q, &k, &v))?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_cached_form_equals_the_last_rows_of_the_whole() -> Result<()> {
+        let (time, heads, kv_heads, size) = (300, 4, 2, 8);
+        let q = random((2, time, heads, size), 1)?.detach();
+        let (k, v) = (random((2, time, kv_heads, size), 2)?, random((2, time, kv_heads, size), 3)?);
+        let whole = composite(&q, &k, &v)?;
+        for last in [1, 5, 300] {
+            let (k, v) = (k.transpose(1, 2)?.contiguous()?, v.transpose(1, 2)?.contiguous()?);
+            let ys = cached_attention(&q.narrow(1, time - last, last)?, &k, &v)?;
+            let difference = (ys - whole.narrow(1, time - last, last)?)?.abs()?.flatten_all()?.max(0)?;
+            assert!(difference.to_scalar::<f32>()? < 1e-5);
+        }
+        Ok(())
+    }
 }

@@ -1,6 +1,7 @@
 //! Dropout whose masks are a function of their place, so that a resumed training draws the same ones.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use crate::layers::rows;
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 /// Sets elements to zero with probability `rate` and scales the others by `1 / (1 - rate)`.
 ///
@@ -26,10 +27,10 @@ impl Dropout {
             return Ok(xs.clone());
         }
         if !(0. ..1.).contains(&self.rate) {
-            bail!("dropout rate {} is not in 0 to 1 (1 excluded)", self.rate);
+            refuse!("dropout rate {} is not in 0 to 1 (1 excluded)", self.rate);
         }
         let mask = Mask::new(*self, site);
-        if xs.device().is_cpu() {
+        if rows::own(xs) {
             return xs.contiguous()?.apply_op1(mask);
         }
         let factors: Vec<f32> = (0..xs.elem_count() as u32).map(|index| mask.factor(index)).collect();
@@ -70,10 +71,19 @@ impl CustomOp1 for Mask {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let values = storage.as_slice::<f32>()?;
-        let Some((start, end)) = layout.contiguous_offsets() else { bail!("dropout needs contiguous input") };
-        let dropped = values[start..end].iter().zip(0u32..).map(|(x, index)| x * self.factor(index));
-        Ok((CpuStorage::F32(dropped.collect()), layout.shape().clone()))
+        let xs = rows::values(storage, layout)?;
+        let mut ys = vec![0.; xs.len()];
+        rows::fill(&mut ys, 1, |first, ys| {
+            rows::vectorised(
+                #[inline(always)]
+                || {
+                    for ((y, x), index) in ys.iter_mut().zip(&xs[first..]).zip(first as u32..) {
+                        *y = x * self.factor(index);
+                    }
+                },
+            )
+        });
+        Ok((CpuStorage::F32(ys), layout.shape().clone()))
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {

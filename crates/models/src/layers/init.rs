@@ -1,6 +1,6 @@
 //! Where a net's variables come from when it is to be trained: drawn afresh, or copied from a checkpoint.
 
-use candle_core::{DType, Device, Result, Shape, Tensor, Var, bail};
+use candle_core::{DType, Device, Result, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder, VarMap};
 
@@ -45,13 +45,13 @@ impl SimpleBackend for Seeded {
         let values = match init {
             Init::Const(value) => vec![value as f32; count],
             Init::Randn { mean, stdev } => normal(self.seed, name, count, mean, stdev),
-            other => bail!("`{name}`: no seeded form of the initialisation {other:?}"),
+            other => refuse!("`{name}`: no seeded form of the initialisation {other:?}"),
         };
         insert(&self.vars, name, &Tensor::from_vec(values, shape, device)?)
     }
 
     fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
-        bail!("`{name}`: a fresh variable needs a shape")
+        refuse!("`{name}`: a fresh variable needs a shape")
     }
 
     fn contains_tensor(&self, _: &str) -> bool {

@@ -1,6 +1,8 @@
 //! A linear map. The weight is stored as (out, in), as PyTorch and the checkpoints have it.
 
-use candle_core::{Result, Tensor};
+use crate::layers::rows;
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
 
 /// `xs` times the transposed weight, plus the bias where there is one.
@@ -35,9 +37,64 @@ impl Linear {
 
 /// (..., in) times the transpose of (out, in).
 pub fn linear(xs: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    if rows::own(xs) && xs.dim(D::Minus1)? == weight.dim(1)? {
+        return xs.contiguous()?.apply_op2(weight, LinearOp);
+    }
+    composite(xs, weight)
+}
+
+fn composite(xs: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let (outputs, inputs) = weight.dims2()?;
-    let mut dims = xs.dims().to_vec();
-    dims.pop();
-    dims.push(outputs);
+    let dims = with_last(xs.dims(), outputs);
     xs.reshape(((), inputs))?.matmul(&weight.t()?)?.reshape(dims)
+}
+
+fn with_last(dims: &[usize], last: usize) -> Vec<usize> {
+    let mut dims = dims.to_vec();
+    dims.pop();
+    dims.push(last);
+    dims
+}
+
+/// The product alone, without the reshapes and transposes whose gradients candle copies and adds one by one.
+struct LinearOp;
+
+impl CustomOp2 for LinearOp {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        xs_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (outputs, inputs) = weight_layout.shape().dims2()?;
+        let count = xs_layout.shape().elem_count() / inputs;
+        let flat = Layout::contiguous_with_offset((count, inputs), xs_layout.start_offset());
+        let &[row, column] = weight_layout.stride() else { candle_core::bail!("a weight of two dimensions") };
+        let turned = Layout::new((inputs, outputs).into(), vec![column, row], weight_layout.start_offset());
+        let ys = xs.matmul(weight, (1, count, outputs, inputs), &flat, &turned)?;
+        Ok((ys, with_last(xs_layout.dims(), outputs).into()))
+    }
+
+    fn bwd(
+        &self,
+        xs: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (outputs, inputs) = weight.dims2()?;
+        let flat = grad.contiguous()?.reshape(((), outputs))?;
+        let xs_grad = if xs.track_op() { Some(flat.matmul(weight)?.reshape(xs.shape())?) } else { None };
+        let weight_grad = if weight.track_op() {
+            Some(flat.t()?.matmul(&xs.detach().reshape(((), inputs))?)?)
+        } else {
+            None
+        };
+        Ok((xs_grad, weight_grad))
+    }
 }

@@ -14,3 +14,6 @@ pub mod loss;
 pub mod mlp;
 pub mod norm;
 pub mod rope;
+mod rows;
+#[cfg(test)]
+mod testing;

@@ -1,7 +1,7 @@
 //! `config.json` of the Llama family, in the spellings of transformers 4 and 5.
 
 use crate::layers::attention;
-use candle_core::{Result, bail};
+use candle_core::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -185,13 +185,15 @@ impl Config {
 
     fn check_options(&self) -> Result<()> {
         if self.model_type != "llama" {
-            bail!("config.json: model_type `{}` is not supported, only llama is", self.model_type);
+            refuse!("config.json: model_type `{}` is not supported, only llama is", self.model_type);
         }
         if !matches!(self.hidden_act.as_str(), "silu" | "swish") {
-            bail!("config.json: hidden_act `{}` is not supported, only silu is", self.hidden_act);
+            refuse!("config.json: hidden_act `{}` is not supported, only silu is", self.hidden_act);
         }
         if self.quantization_config.is_some() {
-            bail!("config.json: quantization_config is not supported: use the checkpoint with plain weights");
+            refuse!(
+                "config.json: quantization_config is not supported: use the checkpoint with plain weights"
+            );
         }
         Ok(())
     }
@@ -202,18 +204,18 @@ impl Config {
             let Some(map) = map else { continue };
             let kind = map.get("rope_type").or(map.get("type")).unwrap_or(&Value::Null);
             if !matches!(kind.as_str(), Some("default")) && !(kind.is_null() && !map.contains_key("factor")) {
-                bail!("config.json: {name} of kind {kind} is not supported, only \"default\" is");
+                refuse!("config.json: {name} of kind {kind} is not supported, only \"default\" is");
             }
             if map.get("partial_rotary_factor").and_then(Value::as_f64).is_some_and(|factor| factor != 1.) {
-                bail!("config.json: {name} with a partial_rotary_factor other than 1 is not supported");
+                refuse!("config.json: {name} with a partial_rotary_factor other than 1 is not supported");
             }
             if map.get("rope_theta").is_some_and(|theta| !theta.is_number()) {
-                bail!("config.json: rope_theta in {name} is not a number");
+                refuse!("config.json: rope_theta in {name} is not a number");
             }
         }
         let theta = self.rope_theta();
         if !(theta > 1. && theta < 1e12) {
-            bail!("config.json: rope_theta {theta} is not in 1 to 1e12");
+            refuse!("config.json: rope_theta {theta} is not in 1 to 1e12");
         }
         Ok(())
     }
@@ -231,29 +233,29 @@ impl Config {
         ];
         for (name, size, limit) in sizes {
             if !(1..=limit).contains(&size) {
-                bail!("config.json: {name} {size} is not in 1 to {limit}");
+                refuse!("config.json: {name} {size} is not in 1 to {limit}");
             }
         }
         let (heads, kv_heads, head_dim) = (self.num_attention_heads, self.kv_heads(), self.head_dim());
         if self.head_dim.is_none() && self.hidden_size % heads != 0 {
-            bail!(
+            refuse!(
                 "config.json: hidden_size {} is no multiple of num_attention_heads {heads}",
                 self.hidden_size
             );
         }
         if heads % kv_heads != 0 {
-            bail!(
+            refuse!(
                 "config.json: num_attention_heads {heads} is no multiple of num_key_value_heads {kv_heads}"
             );
         }
         if head_dim % 2 != 0 {
-            bail!("config.json: head_dim {head_dim} is odd, rotary positions need pairs");
+            refuse!("config.json: head_dim {head_dim} is odd, rotary positions need pairs");
         }
         for (name, value) in
             [("rms_norm_eps", self.rms_norm_eps), ("initializer_range", self.initializer_range)]
         {
             if !(0. ..1.).contains(&value) {
-                bail!("config.json: {name} {value} is not in 0 to 1");
+                refuse!("config.json: {name} {value} is not in 0 to 1");
             }
         }
         Ok(())

@@ -1,0 +1,219 @@
+//! The Llama net: its passes agree with each other, and every variable learns.
+
+use candle_core::{DType, Device, Result, Tensor, Var};
+use models::layers::dropout::Dropout;
+use models::layers::init::{seeded, sorted};
+use models::layers::loss::{IGNORED, cross_entropy};
+use models::nets::llama::{Cache, Config, Llama};
+
+fn small() -> Config {
+    Config {
+        vocab_size: 50,
+        hidden_size: 32,
+        intermediate_size: 40,
+        num_hidden_layers: 2,
+        num_attention_heads: 4,
+        num_key_value_heads: Some(2),
+        initializer_range: 0.3,
+        ..Config::default()
+    }
+}
+
+// bias, tied, head width and grouping in turn
+fn variants() -> Vec<Config> {
+    vec![
+        small(),
+        Config { tie_word_embeddings: false, num_key_value_heads: None, ..small() },
+        Config { attention_bias: true, mlp_bias: true, head_dim: Some(10), ..small() },
+        Config { num_key_value_heads: Some(1), num_hidden_layers: 1, rope_theta: Some(500_000.), ..small() },
+    ]
+}
+
+fn ids(batch: usize, time: usize) -> Tensor {
+    let ids: Vec<u32> = (0..batch * time).map(|i| (i * i * 7 + i * 3 + i / time) as u32 % 50).collect();
+    Tensor::from_vec(ids, (batch, time), &Device::Cpu).unwrap()
+}
+
+fn assert_close(a: &Tensor, b: &Tensor, tolerance: f32, what: &str) {
+    assert_eq!(a.dims(), b.dims(), "{what}");
+    let largest =
+        |t: Tensor| t.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+    let (difference, scale) = (largest((a - b).unwrap()), largest(b.clone()));
+    assert!(difference <= tolerance * scale.max(1.), "{what}: {difference} of {scale}");
+}
+
+#[test]
+fn whole_pass_and_training_pass_agree() -> Result<()> {
+    for cfg in variants() {
+        let (net, _) = Llama::init(&cfg, 1, &Device::Cpu)?;
+        for (batch, time) in [(1, 1), (2, 9), (1, 150)] {
+            let ids = ids(batch, time);
+            let trained = net.forward_train(&ids, &Dropout::NONE)?;
+            let whole = net.forward(&ids, &mut Cache::new(&cfg))?;
+            assert_close(&whole, &trained, 1e-5, &format!("{batch} x {time}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn steps_with_a_cache_equal_the_whole_pass() -> Result<()> {
+    for cfg in variants() {
+        let (net, _) = Llama::init(&cfg, 2, &Device::Cpu)?;
+        let (ids, mut cache) = (ids(2, 140), Cache::new(&cfg));
+        let whole = net.forward(&ids, &mut Cache::new(&cfg))?;
+        let mut start = 0;
+        for time in [3, 1, 1, 130, 1, 4] {
+            let part = net.forward(&ids.narrow(1, start, time)?, &mut cache)?;
+            assert_close(&part, &whole.narrow(1, start, time)?, 1e-5, &format!("{time} from {start}"));
+            start += time;
+            assert_eq!(cache.len(), start);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_truncated_or_cloned_cache_goes_on_as_if_nothing_had_followed() -> Result<()> {
+    let cfg = small();
+    let (net, _) = Llama::init(&cfg, 3, &Device::Cpu)?;
+    let (ids, mut cache) = (ids(1, 20), Cache::new(&cfg));
+    let whole = net.forward(&ids, &mut Cache::new(&cfg))?;
+    net.forward(&ids.narrow(1, 0, 10)?, &mut cache)?;
+    let mut clone = cache.clone();
+    net.forward(&ids.narrow(1, 3, 9)?, &mut cache)?;
+    cache.truncate(10);
+    for cache in [&mut cache, &mut clone] {
+        let last = net.forward_last(&ids.narrow(1, 10, 10)?, cache)?;
+        assert_close(&last, &whole.narrow(1, 19, 1)?.squeeze(1)?, 1e-5, "last");
+    }
+    cache.truncate(0);
+    assert_close(&net.forward(&ids, &mut cache)?, &whole, 1e-5, "emptied");
+    Ok(())
+}
+
+#[test]
+fn a_batch_equals_its_rows() -> Result<()> {
+    let cfg = small();
+    let (net, _) = Llama::init(&cfg, 4, &Device::Cpu)?;
+    let ids = ids(3, 17);
+    let together = net.forward(&ids, &mut Cache::new(&cfg))?;
+    for row in 0..3 {
+        let alone = net.forward(&ids.narrow(0, row, 1)?, &mut Cache::new(&cfg))?;
+        assert_close(&alone, &together.narrow(0, row, 1)?, 1e-5, "row");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_variable_has_a_gradient() -> Result<()> {
+    for cfg in variants() {
+        let (net, vars) = Llama::init(&cfg, 5, &Device::Cpu)?;
+        let ids = ids(2, 12);
+        let dropout = Dropout { rate: 0.1, seed: 1, step: 0 };
+        let grads = cross_entropy(&net.forward_train(&ids, &dropout)?, &ids)?.backward()?;
+        let vars = sorted(&vars);
+        assert!(vars.len() >= 2 + 9 * cfg.num_hidden_layers);
+        for (name, var) in vars {
+            let grad = grads.get(&var).unwrap_or_else(|| panic!("{name} has no gradient"));
+            let norm = grad.sqr()?.sum_all()?.to_scalar::<f32>()?;
+            // a bias of the keys moves all scores of a row alike, which softmax forgets
+            assert!(norm > 0. && norm.is_finite(), "{name}: {norm}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn gradients_equal_finite_differences() -> Result<()> {
+    for cfg in variants() {
+        let (net, vars) = Llama::init(&cfg, 6, &Device::Cpu)?;
+        let (ids, targets) = (ids(2, 11), ids(2, 11).affine(1., 0.)?);
+        let dropout = Dropout { rate: 0.2, seed: 9, step: 4 };
+        let loss = || cross_entropy(&net.forward_train(&ids, &dropout)?, &targets);
+        let grads = loss()?.backward()?;
+        for (name, var) in sorted(&vars) {
+            let Some(grad) = grads.get(&var) else { panic!("{name} has no gradient") };
+            let direction = seeded_like(&var, &name)?;
+            let slope = (grad * &direction)?.sum_all()?.to_scalar::<f32>()? as f64;
+            let kept = var.as_tensor().copy()?;
+            let at = |h: f64| -> Result<f64> {
+                var.set(&(&kept + (&direction * h)?)?)?;
+                Ok(loss()?.to_scalar::<f32>()? as f64)
+            };
+            let h = 2e-3;
+            let measured = (8. * (at(h)? - at(-h)?) - (at(2. * h)? - at(-2. * h)?)) / (12. * h);
+            var.set(&kept)?;
+            let scale = grad.sqr()?.sum_all()?.to_scalar::<f32>()?.sqrt() as f64;
+            assert!((slope - measured).abs() < 1e-2 * scale + 1e-3, "{name}: {slope} against {measured}");
+        }
+    }
+    Ok(())
+}
+
+fn seeded_like(var: &Var, name: &str) -> Result<Tensor> {
+    let vb = seeded(&candle_nn::VarMap::new(), 11, &Device::Cpu);
+    let drawn =
+        vb.get_with_hints(var.shape(), name, candle_nn::Init::Randn { mean: 0., stdev: 1. })?.detach();
+    let norm = drawn.sqr()?.sum_all()?.to_scalar::<f32>()?.sqrt();
+    drawn / norm as f64
+}
+
+#[test]
+fn fresh_weights_depend_on_the_seed_alone() -> Result<()> {
+    let values = |seed| -> Result<Vec<Vec<f32>>> {
+        let (_, vars) = Llama::init(&small(), seed, &Device::Cpu)?;
+        sorted(&vars).iter().map(|(_, var)| var.flatten_all()?.to_vec1()).collect()
+    };
+    assert_eq!(values(1)?, values(1)?);
+    assert_ne!(values(1)?, values(2)?);
+    Ok(())
+}
+
+#[test]
+fn ignored_targets_do_not_count() -> Result<()> {
+    let logits = Tensor::new(&[[[1f32, 2., 3.], [0., 0., 9.]], [[3., 1., 0.], [5., 5., 5.]]], &Device::Cpu)?;
+    let loss = |targets: [[u32; 2]; 2]| -> Result<f32> {
+        cross_entropy(&logits, &Tensor::new(&targets, &Device::Cpu)?)?.to_scalar()
+    };
+    let log_sum = |row: [f32; 3]| row.iter().map(|x| x.exp()).sum::<f32>().ln();
+    let (first, third) = (log_sum([1., 2., 3.]) - 2., log_sum([3., 1., 0.]) - 3.);
+    let (a, b) = (loss([[1, IGNORED], [0, IGNORED]])?, (first + third) / 2.);
+    assert!((a - b).abs() < 1e-6, "{a} {b}");
+    assert_eq!(loss([[IGNORED; 2]; 2])?, 0.);
+    Ok(())
+}
+
+fn refused(change: impl Fn(&mut Config), names: &str) {
+    let mut cfg = small();
+    change(&mut cfg);
+    let vb = candle_nn::VarBuilder::zeros(DType::F32, &Device::Cpu);
+    let Err(error) = Llama::new(&cfg, vb) else { panic!("{names} was accepted") };
+    let error = error.to_string();
+    assert!(error.contains(names) && error.lines().count() == 1, "{error}");
+}
+
+#[test]
+fn what_the_net_does_not_do_is_refused_by_name() {
+    let map = |text: &str| serde_json::from_str(text).ok();
+    refused(|c| c.model_type = "mistral".to_string(), "mistral");
+    refused(|c| c.hidden_act = "gelu".to_string(), "gelu");
+    refused(|c| c.rope_scaling = map(r#"{"type": "linear", "factor": 2.0}"#), "linear");
+    refused(|c| c.rope_scaling = map(r#"{"factor": 2.0}"#), "rope_scaling");
+    refused(|c| c.rope_parameters = map(r#"{"rope_type": "llama3", "rope_theta": 1e4}"#), "llama3");
+    refused(|c| c.rope_parameters = map(r#"{"rope_theta": "x"}"#), "rope_theta");
+    refused(|c| c.quantization_config = Some(true.into()), "quantization_config");
+}
+
+#[test]
+fn absurd_sizes_are_refused_before_anything_is_allocated() {
+    refused(|c| c.vocab_size = usize::MAX, "vocab_size");
+    refused(|c| c.hidden_size = 0, "hidden_size");
+    refused(|c| c.num_attention_heads = 0, "num_attention_heads");
+    refused(|c| c.num_attention_heads = 5, "hidden_size 32 is no multiple");
+    refused(|c| c.num_key_value_heads = Some(3), "num_key_value_heads 3");
+    refused(|c| c.head_dim = Some(7), "head_dim 7");
+    refused(|c| c.num_hidden_layers = 1 << 40, "num_hidden_layers");
+    refused(|c| c.rms_norm_eps = f64::NAN, "rms_norm_eps");
+    refused(|c| c.rope_theta = Some(-1.), "rope_theta");
+}
