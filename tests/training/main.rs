@@ -1,1 +1,63 @@
 //! Trains small nets from outside, as an app does.
+
+mod checkpoints;
+mod killed;
+mod learning;
+mod optimiser;
+
+use std::ops::ControlFlow;
+
+use candle_core::{Device, Result, Tensor, Var};
+use training::{Loss, Options, Progress, Rng, Task};
+
+/// A task out of two closures.
+struct Simple<L, H> {
+    fingerprint: &'static str,
+    loss: L,
+    held_out: H,
+}
+
+impl<L, H> Task for Simple<L, H>
+where
+    L: FnMut(&mut Rng, u64, usize) -> Result<Tensor>,
+    H: FnMut() -> Result<Option<f64>>,
+{
+    fn fingerprint(&self) -> String {
+        self.fingerprint.into()
+    }
+
+    fn loss(&mut self, rng: &mut Rng, step: u64, micro: usize) -> Result<Loss> {
+        Ok(Loss { value: (self.loss)(rng, step, micro)?, items: 1 })
+    }
+
+    fn held_out(&mut self) -> Result<Option<f64>> {
+        (self.held_out)()
+    }
+}
+
+/// A task without held-out data.
+fn task(
+    loss: impl FnMut(&mut Rng, u64, usize) -> Result<Tensor>,
+) -> Simple<impl FnMut(&mut Rng, u64, usize) -> Result<Tensor>, impl FnMut() -> Result<Option<f64>>> {
+    Simple { fingerprint: "simple", loss, held_out: || Ok(None) }
+}
+
+/// Normal variables, the same for the same names and shapes.
+fn variables(shapes: &[(&str, &[usize])]) -> Result<Vec<(String, Var)>> {
+    let mut rng = Rng::new(17);
+    let mut var = |shape: &[usize]| Var::from_tensor(&rng.normal_tensor(shape, &Device::Cpu)?);
+    shapes.iter().map(|(name, shape)| Ok((name.to_string(), var(shape)?))).collect()
+}
+
+/// Short runs whose every step counts: no warm-up, no average.
+fn options(steps: u64) -> Options {
+    Options { steps: Some(steps), warmup_steps: 0, average: None, ..Options::default() }
+}
+
+fn onward(_: &Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().and_then(|tensor| tensor.to_vec1()).unwrap()
+}

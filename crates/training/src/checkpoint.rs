@@ -1,5 +1,5 @@
 //! A whole run in one safetensors file: weights, average, moments, best weights, and in its metadata the
-//! state as JSON. It is written beside its place and renamed over it, so that a kill at any moment leaves
+//! checksum and the state as JSON. It is written beside its place and renamed over it, so that a kill at any moment leaves
 //! either the file before or the file after, whole.
 
 use std::borrow::Cow;
@@ -119,14 +119,19 @@ impl Place {
         self.path.with_file_name(".checkpoint.safetensors.tmp")
     }
 
-    pub fn write(&self, state: &State, parts: Vec<Part>) -> Result<()> {
+    pub fn write(&self, state: &State, mut parts: Vec<Part>) -> Result<()> {
         let temporary = self.temporary();
-        let json = serde_json::to_string(state).map_err(|error| self.unreadable(&error.to_string()))?;
-        let metadata = HashMap::from([(METADATA.to_string(), json)]);
+        let unwritable = |reason: String| io(&temporary)(std::io::Error::other(reason));
+        let json = serde_json::to_string(state).map_err(|error| unwritable(error.to_string()))?;
+        // the order in which safetensors lays out tensors of one type
+        parts.sort_by(|a, b| a.name.cmp(&b.name));
+        let words = parts.iter().flat_map(|part| part.values.iter().map(|value| value.to_bits()));
+        let metadata =
+            HashMap::from([(METADATA.to_string(), format!("{:016x} {json}", checksum(&json, words)))]);
         let parts = parts.into_iter().map(|part| (part.name.clone(), part));
         serialize_to_file(parts, Some(metadata), &temporary).map_err(|error| match error {
             SafeTensorError::IoError(error) => io(&temporary)(error),
-            other => io(&temporary)(std::io::Error::other(other.to_string())),
+            other => unwritable(other.to_string()),
         })?;
         let file = OpenOptions::new().write(true).open(&temporary).map_err(io(&temporary))?;
         file.sync_all().map_err(io(&temporary))?;
@@ -155,9 +160,15 @@ impl Place {
             Err(error) => return Err(io(&self.path)(error)),
         };
         let broken = |reason: String| self.unreadable(&format!("not a whole checkpoint ({reason})"));
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
-        let json = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA));
-        let json = json.ok_or_else(|| self.unreadable("a safetensors file, but not of a training"))?;
+        let (length, header) =
+            SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
+        let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA));
+        let entry = entry.ok_or_else(|| self.unreadable("a safetensors file, but not of a training"))?;
+        let (sum, json) = entry.split_once(' ').ok_or_else(|| broken("no checksum".into()))?;
+        let words = words(bytes.get(8 + length..).unwrap_or_default());
+        if u64::from_str_radix(sum, 16) != Ok(checksum(json, words)) {
+            return Err(broken("its checksum is wrong".into()));
+        }
         let state = serde_json::from_str(json).map_err(|error| broken(error.to_string()))?;
         Ok(Some((state, Tensors { bytes, path: self.path.clone() })))
     }
@@ -194,8 +205,18 @@ impl Tensors {
                 let (there, theirs) = (view.dtype(), view.shape());
                 return Err(wrong(format!("tensor {name} is {there} {theirs:?}, the net has F32 {shape:?}")));
             }
-            let words = view.data().chunks_exact(4);
-            Ok(words.map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect())
+            Ok(words(view.data()).map(f32::from_bits).collect())
         })
     }
+}
+
+fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    bytes.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+}
+
+/// Each word goes through a bijection of the sum so far, so that one wrong word always shows.
+fn checksum(json: &str, words: impl Iterator<Item = u32>) -> u64 {
+    let add = |sum: u64, word: u64| (sum.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let sum = json.bytes().fold(0, |sum, byte| add(sum, u64::from(byte)));
+    words.fold(sum, |sum, word| add(sum, u64::from(word)))
 }

@@ -9,24 +9,24 @@
 //! - `checkpoint`: a whole run in one safetensors file, written so that it is never half there
 //! - `curve`: loss and held-out loss over the steps, as CSV
 //! - `random`: what a step draws is a function of (seed, step, micro-batch) alone
-//! - `variables`: seeded first weights, sorted variables, and the check that each one gets a gradient
+//! - `gradients`: the check that each variable of a net gets one
 
 pub mod adamw;
 pub mod checkpoint;
 mod curve;
 mod error;
 mod fit;
+mod gradients;
 mod options;
 mod random;
 mod run;
 mod schedule;
 mod values;
-mod variables;
 
 pub use curve::{Curve, Point};
 pub use error::{Error, Result};
 pub use fit::{Ending, Fitted, Loss, Progress, Task, fit};
+pub use gradients::assert_gradients;
 pub use options::Options;
 pub use random::Rng;
 pub use schedule::{average_decay, learning_rate};
-pub use variables::{SeededVariables, assert_gradients, load_variables, sorted_variables};

@@ -1,6 +1,6 @@
-//! Seeded random numbers for examples, masks and first weights.
+//! Seeded random numbers for what a step draws: examples, places in them, noise.
 //!
-//! A generator is made where it is needed from a seed and a place (step, micro-batch, a variable's name),
+//! A generator is made where it is needed from a seed and a place (step and micro-batch, or an epoch),
 //! so a resumed run draws what the undisturbed one would have drawn, with no state to carry along.
 //! xoshiro256++ (Blackman and Vigna, 2019), seeded through splitmix64.
 
@@ -84,36 +84,10 @@ impl Rng {
         order
     }
 
-    /// An f32 tensor, uniform in [0, 1).
-    pub fn uniform_tensor(&mut self, shape: impl Into<Shape>, device: &Device) -> Result<Tensor> {
-        self.tensor(shape.into(), device, |rng| (rng.next_u64() >> 40) as f32 / (1u64 << 24) as f32)
-    }
-
     /// An f32 tensor, standard normal.
     pub fn normal_tensor(&mut self, shape: impl Into<Shape>, device: &Device) -> Result<Tensor> {
-        self.tensor(shape.into(), device, |rng| rng.normal() as f32)
-    }
-
-    /// Zeroes each element with the given probability and scales the others so that the mean stays.
-    /// candle's own dropout draws from a generator that cannot be seeded on a CPU.
-    pub fn dropout(&mut self, xs: &Tensor, probability: f64) -> Result<Tensor> {
-        if probability <= 0.0 {
-            return Ok(xs.clone());
-        }
-        let kept = (1.0 / (1.0 - probability)) as f32;
-        let mask = self.tensor(xs.shape().clone(), xs.device(), |rng| {
-            if rng.uniform() < probability { 0.0 } else { kept }
-        })?;
-        xs * mask.to_dtype(xs.dtype())?
-    }
-
-    fn tensor(
-        &mut self,
-        shape: Shape,
-        device: &Device,
-        mut draw: impl FnMut(&mut Self) -> f32,
-    ) -> Result<Tensor> {
-        let values: Vec<f32> = (0..shape.elem_count()).map(|_| draw(self)).collect();
+        let shape = shape.into();
+        let values: Vec<f32> = (0..shape.elem_count()).map(|_| self.normal() as f32).collect();
         Tensor::from_vec(values, shape, device)
     }
 }
@@ -174,15 +148,5 @@ mod tests {
         assert_ne!(order, (0..50).collect::<Vec<_>>());
         order.sort_unstable();
         assert_eq!(order, (0..50).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn dropout_keeps_the_mean() -> Result<()> {
-        let ones = Tensor::ones((100, 100), candle_core::DType::F32, &Device::Cpu)?;
-        let kept = Rng::new(1).dropout(&ones, 0.25)?.flatten_all()?.to_vec1::<f32>()?;
-        let mean = kept.iter().sum::<f32>() / 1e4;
-        assert!((mean - 1.0).abs() < 0.02, "{mean}");
-        assert!(kept.iter().all(|&x| x == 0.0 || (x - 4.0 / 3.0).abs() < 1e-6));
-        Ok(())
     }
 }

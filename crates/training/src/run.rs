@@ -158,7 +158,7 @@ impl Run {
         let gradient_norm = self.adamw.gradient_norm()? / batches as f64;
         let good = loss.is_finite() && gradient_norm.is_finite();
         if good {
-            if found == 0 {
+            if found == 0 && self.adamw.updates() == 0 {
                 return Err(Error::NoGradient);
             }
             // torch.nn.utils.clip_grad_norm_ adds the same 1e-6
