@@ -1,5 +1,7 @@
 //! Batches: what is done stays done, nothing is half written, names never collide.
 
+#![allow(clippy::unwrap_used)]
+
 mod inputs;
 mod killed;
 mod names;

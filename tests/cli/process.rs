@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use cli::{ComputeArgs, Exit, Progress, TalkArgs, print_json, print_line, usage};
 
+use crate::dummy::{Dummy, Verb, parsed};
+
 const SCENE: &str = "CLI_TEST_SCENE";
 const FOLDER: &str = "CLI_TEST_FOLDER";
 /// Marks where the scene's own output begins: the test harness speaks before it.
@@ -81,16 +83,36 @@ fn play(scene: &str) -> anyhow::Result<Exit> {
             std::thread::sleep(Duration::from_millis(100));
             print_line(format!("{}", cli::seconds_since_start()))?;
         }
-        _ => bail!("no scene {scene}"),
+        words => return say(words),
     }
     Ok(Exit::Done)
 }
+
+/// Any other scene is a command line of the dummy app.
+fn say(words: &str) -> anyhow::Result<Exit> {
+    let words: Vec<&str> = words.split(' ').collect();
+    let Ok(dummy) = parsed(&words) else { bail!("no scene {words:?}") };
+    match dummy.verb {
+        Some(Verb::Models(command)) => command.run("music-gen", Some(EMBEDDED), &[])?,
+        Some(Verb::Completions(command)) => command.run::<Dummy>()?,
+        _ => {
+            let progress = Progress::new(&dummy.say.output.talk);
+            let found = dummy.say.model.resolve(Some(EMBEDDED), &[], &progress)?;
+            print_line(found.name)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+const EMBEDDED: hub::Embedded = &[("LICENSE", b"MIT\n"), ("config.json", b"{}")];
 
 fn start(scene: &str, folder: Option<&Path>) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["process::child", "--exact", "--nocapture", "--test-threads=1"])
         .env(SCENE, scene)
         .env(FOLDER, folder.unwrap_or(Path::new("")))
+        .env("HF_HUB_CACHE", folder.unwrap_or(Path::new("no-such-folder")))
+        .env("HF_HUB_OFFLINE", "1")
         .env_remove("RUST_BACKTRACE")
         .env_remove("RAYON_NUM_THREADS")
         .stdin(Stdio::null())
@@ -186,4 +208,39 @@ fn the_clock_counts_from_the_start_of_the_process() {
     assert_eq!(code, Some(0));
     // The system counts in hundredths.
     assert!(seconds >= 0.1 && seconds <= began.elapsed().as_secs_f64() + 0.02, "{seconds}");
+}
+
+#[test]
+fn models_are_listed_shown_found_and_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |words: &str| ended(start(words, Some(folder.path())));
+    let good = |words: &str| {
+        let (code, stdout, stderr) = said(words);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{words}");
+        stdout
+    };
+    let list = good("models list");
+    assert!(list.starts_with("NAME") && list.contains("\nembedded"), "{list}");
+    let all = good("models list --all --json");
+    let lines: Vec<serde_json::Value> = all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0], serde_json::json!({ "repo": "embedded", "bytes": 6, "licence": "MIT" }));
+    assert!(lines.len() >= list.lines().count() - 1);
+    let shown = "name      embedded\nplace     built in\nlicence   MIT\n       4 B  LICENSE\n       2 B  config.json\n";
+    assert_eq!(good("models show embedded"), shown);
+    assert_eq!(good("--model embedded"), "embedded\n");
+    for words in
+        ["models remove owner/name", "models pull owner/name", "--model owner/name", "--model ./nothing"]
+    {
+        let (code, stdout, stderr) = said(words);
+        assert_eq!((code, stdout.as_str(), stderr.lines().count()), (Some(1), "", 1), "{words}: {stderr}");
+        assert!(stderr.starts_with("error: "), "{stderr}");
+    }
+}
+
+#[test]
+fn completions_are_a_script() {
+    for (shell, word) in [("bash", "_dummy()"), ("zsh", "#compdef dummy"), ("fish", "complete -c dummy")] {
+        let (code, script, _) = ended(start(&format!("completions {shell}"), None));
+        assert!(code == Some(0) && script.contains(word), "{shell}");
+    }
 }

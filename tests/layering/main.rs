@@ -3,6 +3,8 @@
 //! Each check is a function over strings that returns what is wrong, so that a counter-test can show
 //! that it fails where it must.
 
+#![allow(clippy::unwrap_used)]
+
 mod code;
 
 use std::path::{Path, PathBuf};

@@ -18,7 +18,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// that writes into the same folder (see `batch::write_whole`).
 pub fn start() {
     STARTED.get_or_init(Instant::now);
-    std::panic::set_hook(Box::new(|panic| on_panic(panic)));
+    std::panic::set_hook(Box::new(on_panic));
     // Fails only where SIGINT is ignored (a job in the background), which is then kept.
     let _ = ctrlc::try_set_handler(on_interrupt);
 }
