@@ -14,9 +14,6 @@ pub enum Error {
     /// More parts than the vocabulary numbers.
     #[error("the piece has {0} parts with notes, {PARTS} are the most that can be written")]
     Parts(usize),
-    /// A bar longer than the vocabulary's positions.
-    #[error("bar {0} is longer than eight quarters")]
-    Bar(usize),
     /// A time signature that the vocabulary lacks.
     #[error("the time signature {0}/{1} is not one that can be written")]
     Metre(u8, u8),

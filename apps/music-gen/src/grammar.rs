@@ -30,6 +30,11 @@ impl Range {
     /// Every pitch.
     pub const ALL: Range = Range { low: 0, high: 127 };
 
+    /// The smallest range that holds both.
+    pub fn widened(&self, other: Range) -> Range {
+        Range { low: self.low.min(other.low), high: self.high.max(other.high) }
+    }
+
     /// Whether the pitch lies inside.
     pub fn contains(&self, pitch: u8) -> bool {
         (self.low..=self.high).contains(&pitch)
@@ -90,6 +95,7 @@ pub struct Grammar {
     ends: Vec<u32>,
     sounding: Vec<[u32; 128]>,
     notes: Vec<Vec<Note>>,
+    end: Option<u32>,
 }
 
 impl Grammar {
@@ -119,7 +125,13 @@ impl Grammar {
             ends: Vec::new(),
             sounding: Vec::new(),
             notes: Vec::new(),
+            end: None,
         }
+    }
+
+    /// From here on no note may outlast this tick: the end of a melody that is already known.
+    pub fn end_at(&mut self, tick: u32) {
+        self.end = Some(tick);
     }
 
     /// Whether the piece is complete.
@@ -135,6 +147,11 @@ impl Grammar {
     /// Bars begun so far, an incomplete first one included.
     pub fn bars(&self) -> u32 {
         self.bar
+    }
+
+    /// Bars that follow the present one; at most [`COUNTDOWN`] are counted.
+    pub fn bars_left(&self) -> u32 {
+        self.bars_left
     }
 
     /// Whether every part has one note at a time.
@@ -176,13 +193,14 @@ impl Grammar {
 
     /// The tick that no note may outlast.
     fn limit(&self) -> u32 {
-        if self.last_bar() && self.voices && !self.lead {
+        let limit = if self.last_bar() && self.voices && !self.lead {
             self.ends[0]
         } else if self.bars_left < COUNTDOWN {
             self.bar_start + (self.bars_left + 1) * self.bar_length
         } else {
             u32::MAX
-        }
+        };
+        self.end.map_or(limit, |end| limit.min(end))
     }
 
     /// With voices: the earliest moment at which a voice other than the leading one falls free.

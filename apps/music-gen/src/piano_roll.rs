@@ -52,7 +52,8 @@ struct Bar {
     beat: f32,
 }
 
-/// A note as drawn: parts that sound one pitch together share its lane.
+/// A note as drawn. Of parts that sound one pitch together the first (slot 0) fills the lane, the others lie on
+/// it as stripes.
 struct Drawn {
     start: u32,
     end: u32,
@@ -90,7 +91,7 @@ impl Layout {
     }
 
     fn x(&self, row: usize, tick: u32) -> f32 {
-        self.left + (tick - self.rows[row].0) as f32 * self.scale
+        self.left + (i64::from(tick) - i64::from(self.rows[row].0)) as f32 * self.scale
     }
 }
 
@@ -115,21 +116,21 @@ pub fn draw(score: &Score) -> Picture {
 
 /// The bars of a piece, from its metres; even slices without numbers where there are too many.
 fn bars(score: &Score) -> Vec<Bar> {
-    let quarter = score.ticks_per_quarter.max(1) as f64;
+    let quarter = f64::from(score.ticks_per_quarter.max(1));
     let end = score.end().max(1);
-    let metre_at = |tick: u32| {
-        let metre = score.metres.iter().rev().find(|change| change.start <= tick).map(|change| change.value);
-        metre.unwrap_or(Metre { numerator: 4, denominator: 4 })
-    };
+    let mut changes = score.metres.iter().peekable();
+    let mut metre = Metre { numerator: 4, denominator: 4 };
     let mut bars = Vec::new();
     let (mut start, mut number) = (0u32, if score.pickup > 0 { 0 } else { 1 });
     while start < end {
-        let metre = metre_at(start);
-        let beat = quarter * 4.0 / metre.denominator.max(1) as f64;
-        let full = (beat * metre.numerator.max(1) as f64).max(1.0).min(u32::MAX as f64) as u32;
+        while let Some(change) = changes.next_if(|change| change.start <= start) {
+            metre = change.value;
+        }
+        let beat = quarter * 4.0 / f64::from(metre.denominator.max(1));
+        let full = (beat * f64::from(metre.numerator.max(1))).clamp(1.0, f64::from(u32::MAX)) as u32;
         let length = if number == 0 { score.pickup.min(full) } else { full };
-        let next = score.metres.iter().map(|change| change.start).find(|&tick| tick > start);
-        let stop = start.saturating_add(length).min(next.unwrap_or(u32::MAX));
+        let next = changes.peek().map_or(u32::MAX, |change| change.start);
+        let stop = start.saturating_add(length).min(next);
         bars.push(Bar { start, end: stop, number, beat: beat as f32 });
         (start, number) = (stop, number + 1);
         if bars.len() > MAX_BARS {
@@ -147,7 +148,7 @@ fn layout(score: &Score, bars: &[Bar]) -> Layout {
     let pitches = || score.parts.iter().flat_map(|part| &part.notes).map(|note| note.pitch.min(127));
     let (low, high) = (pitches().min().unwrap_or(57), pitches().max().unwrap_or(76));
     let (low, high) = (low.saturating_sub(2), (high + 2).min(127));
-    let lane = (520.0 / (high - low + 1) as f32).clamp(7.0, 15.0);
+    let lane = (600.0 / (high - low + 1) as f32).clamp(7.0, 16.0);
     let row = (high - low + 1) as f32 * lane + ROW_GAP;
     let left = MARGIN + NAMES + KEYBOARD;
     let top = heading_height(score);
@@ -168,38 +169,40 @@ fn layout(score: &Score, bars: &[Bar]) -> Layout {
     Layout { low, high, lane, scale: scale as f32, rows, left, top }
 }
 
-/// Cuts bars into rows of at most `longest` ticks, as even as can be, at bar lines (in multiples of four bars
-/// where that costs little); a bar longer than a row is cut inside.
+/// Cuts bars into rows of at most `longest` ticks at bar lines: as few rows as can be, as even as can be, in
+/// multiples of four bars where the last row does not suffer. A bar longer than a row is cut inside.
 fn fold(bars: &[Bar], longest: f64) -> Vec<(u32, u32)> {
-    let total = bars.last().map_or(1, |bar| bar.end) as f64;
-    let even = total / (total / longest * 1.0001).ceil().max(1.0);
-    let usual = bars.get(bars.len() / 2).map_or(1.0, |bar| (bar.end - bar.start).max(1) as f64);
-    let per_row = (even / usual - 1e-6).ceil() as usize;
-    let fours = per_row.next_multiple_of(4);
-    let target = if (fours as f64) * usual <= longest { fours as f64 } else { per_row as f64 } * usual * 1.02;
-    let target = target.min(longest * 1.02);
-    let mut rows = Vec::new();
-    let mut start = 0u32;
-    let mut end = 0u32;
+    let total = bars.last().map_or(1.0, |bar| f64::from(bar.end));
+    let usual = bars.get(bars.len() / 2).map_or(1.0, |bar| f64::from((bar.end - bar.start).max(1)));
+    // a pickup goes along with the first row
+    let (all, most) = ((total / usual).floor().max(1.0), (longest * 1.08 / usual).floor().max(1.0));
+    let rows = (all / most).ceil();
+    let even = (all / rows).ceil();
+    let fours = (even / 4.0).ceil() * 4.0;
+    let last = all - (rows - 1.0) * fours;
+    let per_row = if fours <= most && last >= fours / 2.0 { fours } else { even };
+    let target = ((per_row + 0.99) * usual).min(longest * 1.2);
+    let mut cuts = Vec::new();
+    let (mut start, mut end) = (0u32, 0u32);
     for bar in bars {
-        if end > start && (bar.end - start) as f64 > target {
-            rows.push((start, end));
+        if end > start && f64::from(bar.end - start) > target {
+            cuts.push((start, end));
             start = end;
         }
         end = bar.end;
-        while (end - start) as f64 > longest * 1.05 {
+        while f64::from(end - start) > longest * 1.2 {
             let cut = start.saturating_add((longest as u32).max(1));
-            rows.push((start, cut));
+            cuts.push((start, cut));
             start = cut;
         }
     }
-    if end > start || rows.is_empty() {
-        rows.push((start, end.max(start + 1)));
+    if end > start || cuts.is_empty() {
+        cuts.push((start, end.max(start + 1)));
     }
-    rows
+    cuts
 }
 
-/// The notes in drawing order, with the share of the lane that each gets.
+/// The notes in drawing order, each with its slot in the lane.
 fn placed(score: &Score) -> Vec<Drawn> {
     let mut notes: Vec<Drawn> = Vec::new();
     for (part, notes_of) in score.parts.iter().map(|part| &part.notes).enumerate() {
@@ -231,7 +234,7 @@ fn placed(score: &Score) -> Vec<Drawn> {
         }
         first = last;
     }
-    notes.sort_by_key(|note| (note.start, std::cmp::Reverse(note.part), note.pitch));
+    notes.sort_by_key(|note| (note.slot, note.start, note.part, note.pitch));
     notes
 }
 
@@ -353,7 +356,7 @@ fn ground(picture: &mut Picture, layout: &Layout, row: usize, bars: &[Bar]) {
             // a pickup counts its beats from its end
             let rest = if bar.number == 0 { (bar.end - bar.start) as f32 % bar.beat } else { 0.0 };
             for beat in 0..beats {
-                let x = layout.x(row, bar.start.max(first)) + (beat as f32 * bar.beat + rest) * layout.scale;
+                let x = layout.x(row, bar.start) + (beat as f32 * bar.beat + rest) * layout.scale;
                 if x > left + 1.0 && x < right - 1.0 {
                     picture.fill(Rect::new(x.round(), top, 1.0, height), BEAT, 1.0);
                 }
@@ -393,7 +396,7 @@ fn keyboard(picture: &mut Picture, layout: &Layout, row: usize) {
 
 fn draw_note(picture: &mut Picture, layout: &Layout, note: &Drawn) {
     let loudness = f32::from(note.velocity.min(127)) / 127.0;
-    let color = PARTS[note.part % PARTS.len()].towards(NIGHT, 0.28 * (1.0 - loudness));
+    let color = PARTS[note.part % PARTS.len()].towards(NIGHT, 0.24 * (0.7 - loudness).max(0.0));
     let first = layout.rows.partition_point(|row| row.1 <= note.start);
     for row in first..layout.rows.len() {
         let (begin, end) = layout.rows[row];
@@ -401,15 +404,16 @@ fn draw_note(picture: &mut Picture, layout: &Layout, note: &Drawn) {
             break;
         }
         let (from, to) = (note.start.max(begin), note.end.min(end));
-        let share = layout.lane / note.slots as f32;
-        let y = layout.lane_top(row, note.pitch) + share * note.slot as f32;
+        let share = if note.slot == 0 { layout.lane } else { layout.lane * 0.9 / note.slots as f32 };
+        let y = layout.lane_top(row, note.pitch)
+            + (layout.lane - share) * note.slot as f32 / (note.slots - 1).max(1) as f32;
         let x = layout.x(row, from);
         let width = ((to - from) as f32 * layout.scale - 1.6).max(2.0);
         let body = Rect::new(x + 0.8, y + 0.7, width, (share - 1.4).max(1.5));
         let edge = Rect::new(body.x - 1.0, body.y - 1.0, body.width + 2.0, body.height + 2.0);
         let radius = (share * 0.3).min(4.0);
         picture.fill_round(edge, radius + 1.0, NIGHT, NIGHT, 0.6);
-        let (light, dark) = (color.towards(TEXT, 0.12), color.towards(NIGHT, 0.16));
+        let (light, dark) = (color.towards(TEXT, 0.14), color.towards(NIGHT, 0.1));
         picture.fill_round(body, radius, light, dark, 1.0);
     }
 }

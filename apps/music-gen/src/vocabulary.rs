@@ -14,8 +14,8 @@ use media::score::{Key, Metre};
 
 /// Ticks in a quarter note on the grid of the tokens: thirty-seconds (3) and triplets (8, 4) fit.
 pub const GRID: u32 = 24;
-/// Positions in the longest bar: eight quarters.
-pub const LONGEST_BAR: u32 = 8 * GRID;
+/// Positions in the longest bar: nine quarters.
+pub const LONGEST_BAR: u32 = 9 * GRID;
 /// Parts in a piece at most.
 pub const PARTS: usize = 16;
 /// Styles that a model can hold.
@@ -26,9 +26,10 @@ pub const COUNTDOWN: u32 = 63;
 pub const PERCUSSION: u8 = 128;
 
 /// Note lengths in grid ticks; any other length is cut to the next shorter one.
-pub const LENGTHS: [u32; 38] = [
+pub const LENGTHS: [u32; 41] = [
     1, 2, 3, 4, 6, 8, 9, 12, 15, 16, 18, 20, 21, 24, 28, 30, 32, 36, 40, 42, 48, 54, 60, 64, 66, 72, 78, 80, 84,
-    90, 96, 108, 120, 132, 144, 160, 168, 192,
+    90, 96, 108, 120, 132, 144, 156, 160, 168,
+    180, 192, 216,
 ];
 
 /// Tempo marks in quarter notes per minute; any other tempo is rounded to the nearest.
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn lengths_are_cut_to_the_next_shorter() {
-        for (ticks, expected) in [(1, 1), (5, 4), (24, 24), (25, 24), (95, 90), (192, 192), (5000, 192)] {
+        for (ticks, expected) in [(1, 1), (5, 4), (24, 24), (25, 24), (95, 90), (192, 192), (5000, 216)] {
             assert_eq!(LENGTHS[length_index(ticks) as usize], expected);
         }
         assert!(LENGTHS.is_sorted() && TEMPOS.is_sorted());

@@ -46,13 +46,15 @@ fn drum(key: u8, seed: u64) -> (Vec<f32>, f32) {
             let bell = [1.0, 1.47, 2.09, 2.56, 3.39].map(|r| Mode {
                 frequency: 640.0 * r,
                 amplitude: 0.2,
+                phase: 0.0,
                 decay: 4.0,
             });
             (mix(ring(bell.to_vec(), 2 * RATE as usize), 0.3, &[(7400.0, 0.5, 1.3, 0.14)], seed), 0.4)
         }
         54 | 69 | 70 | 82 => (mix(Vec::new(), 0.0, &[(7000.0, 0.9, 0.16, 0.35)], seed), 0.25),
         56 => {
-            let bell = [1.0, 1.48].map(|r| Mode { frequency: 560.0 * r, amplitude: 0.4, decay: 16.0 });
+            let bell =
+                [1.0, 1.48].map(|r| Mode { frequency: 560.0 * r, amplitude: 0.4, phase: 0.0, decay: 16.0 });
             (mix(ring(bell.to_vec(), RATE as usize / 2), 0.5, &[], seed), 0.2)
         }
         _ => {

@@ -96,25 +96,22 @@ const TONE: Sustained = Sustained {
 
 static CHURCH_ORGAN: Sustained = Sustained {
     stops: &[
-        Stop { cents: -0.4, ..stop(Spectrum::Principal, 1.0, 1.0) },
-        Stop { cents: 1.1, attack: 1.4, ..stop(Spectrum::Stopped, 1.0, 0.75) },
-        Stop { cents: 0.6, attack: 0.75, ..stop(Spectrum::Principal, 2.0, 0.4) },
-        Stop { cents: -0.5, attack: 0.6, ..stop(Spectrum::Stopped, 3.0, 0.1) },
-        Stop { cents: 0.3, attack: 0.55, ..stop(Spectrum::Principal, 4.0, 0.13) },
+        Stop { cents: -0.1, ..stop(Spectrum::Principal, 1.0, 1.0) },
+        Stop { cents: 0.2, attack: 1.4, ..stop(Spectrum::Stopped, 1.0, 0.6) },
+        Stop { cents: 0.5, attack: 0.65, ..stop(Spectrum::Upperwork, 1.0, 0.42) },
         Stop { attack: 1.8, low: true, ..stop(Spectrum::Stopped, 0.5, 0.5) },
     ],
     width: 0.25,
-    scatter: 1.2,
+    scatter: 0.3,
     attack: 0.055,
     release: 0.14,
     stagger: 0.012,
     drift: 0.5,
     shimmer: 0.035,
     chiff: 0.22,
-    breath: 0.006,
     brightness: 9.0,
     dynamics: 0.15,
-    gain: 0.085,
+    gain: 0.068,
     room: 0.5,
     ..TONE
 };
@@ -177,7 +174,7 @@ static CHOIR_AH: Sustained = Sustained {
     breath: 0.022,
     brightness: 5.5,
     dynamics: 0.4,
-    gain: 0.105,
+    gain: 0.095,
     room: 0.6,
     ..TONE
 };
@@ -344,11 +341,11 @@ pub(super) struct Struck {
 
 static PIANO: Struck = Struck {
     body: Body::String { at: 0.122, stiffness: 1.0, twins: true, roll: 0.75 },
-    ring: 11.0,
+    ring: 13.0,
     ring_slope: 0.72,
     damping: 0.22,
     brightness: 3000.0,
-    contact: 0.0022,
+    contact: 0.0028,
     knock: 0.035,
     release: 0.36,
     undamped: 90,

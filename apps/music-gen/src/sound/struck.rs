@@ -22,8 +22,10 @@ const INAUDIBLE: f32 = 2e-5;
 pub(super) struct Mode {
     /// Hz.
     pub frequency: f32,
-    /// Amplitude at the beginning; its sign is its phase.
+    /// Amplitude at the beginning.
     pub amplitude: f32,
+    /// Phase at the beginning, in turns.
+    pub phase: f32,
     /// Decay in nepers a second.
     pub decay: f32,
 }
@@ -36,7 +38,7 @@ impl Mode {
     }
 }
 
-/// The sum of `modes`, all at phase 0, into a buffer of at most `frames`.
+/// The sum of `modes` into a buffer of at most `frames`.
 pub(super) fn ring(mut modes: Vec<Mode>, frames: usize) -> Vec<f32> {
     modes.retain(|mode| mode.frequency < 0.45 * RATE as f32 && mode.amplitude.abs() > INAUDIBLE);
     modes.sort_by_key(|mode| std::cmp::Reverse(mode.life()));
@@ -49,7 +51,8 @@ pub(super) fn ring(mut modes: Vec<Mode>, frames: usize) -> Vec<f32> {
             let turn = f64::from(mode.frequency) * std::f64::consts::TAU / RATE as f64;
             let shrink = (-f64::from(mode.decay) / RATE as f64).exp();
             (c[lane], s[lane]) = ((turn.cos() * shrink) as f32, (turn.sin() * shrink) as f32);
-            re[lane] = mode.amplitude;
+            re[lane] = mode.amplitude * (mode.phase * TAU).cos();
+            im[lane] = mode.amplitude * (mode.phase * TAU).sin();
         }
         let life = group[0].life().min(frames);
         for block in out[..life].chunks_mut(BLOCK) {
@@ -115,19 +118,20 @@ fn modes(voice: &Struck, note: &Played, loudness: f32) -> (Vec<Mode>, Vec<Mode>)
                 let board = stretched / (stretched + 70.0);
                 let amplitude = strike * board * x.powf(-roll) * (-stretched / cutoff).exp();
                 let amplitude = amplitude * (1.0 + 0.25 * scatter(seed ^ (n as u64) << 20));
-                let sign = if n % 2 == 0 { -1.0 } else { 1.0 };
+                // scattered phases: in step, the partials would begin with a spike
+                let phase = if n == 1 { 0.0 } else { 0.5 * scatter(n as u64 ^ 0x5eed) };
                 let decay = slow * (1.0 + voice.damping * (x - 1.0));
                 if twins {
                     let apart = 0.25 + 0.2 * scatter(seed ^ (n as u64) << 24);
                     let beat = base * x * ((apart / 1200.0).exp2() - 1.0);
-                    prompt.push(Mode {
-                        frequency: stretched,
-                        amplitude: sign * amplitude * 0.72,
-                        decay: 3.2 * decay,
-                    });
-                    late.push(Mode { frequency: stretched + beat, amplitude: sign * amplitude * 0.3, decay });
+                    let quick =
+                        Mode { frequency: stretched, amplitude: amplitude * 0.72, phase, decay: 2.7 * decay };
+                    prompt.push(quick);
+                    let slow =
+                        Mode { frequency: stretched + beat, amplitude: amplitude * 0.32, phase, decay };
+                    late.push(slow);
                 } else {
-                    prompt.push(Mode { frequency: stretched, amplitude: sign * amplitude, decay });
+                    prompt.push(Mode { frequency: stretched, amplitude, phase, decay });
                 }
             }
         }
@@ -135,8 +139,8 @@ fn modes(voice: &Struck, note: &Played, loudness: f32) -> (Vec<Mode>, Vec<Mode>)
             for (n, &(ratio, gain, quick)) in ratios.iter().enumerate() {
                 let frequency = base * ratio;
                 let bright = (-(frequency - base).max(0.0) / (cutoff * 3.0)).exp();
-                let sign = if n % 2 == 0 { 1.0 } else { -1.0 };
-                prompt.push(Mode { frequency, amplitude: sign * gain * bright, decay: slow * quick });
+                let phase = if n % 2 == 0 { 0.0 } else { 0.5 };
+                prompt.push(Mode { frequency, amplitude: gain * bright, phase, decay: slow * quick });
             }
         }
     }
@@ -145,7 +149,7 @@ fn modes(voice: &Struck, note: &Played, loudness: f32) -> (Vec<Mode>, Vec<Mode>)
         for i in 0..12u64 {
             let frequency = 75.0 * (1.32f32).powf(i as f32 + 0.5 * scatter(i * 31 + 5));
             let amplitude = voice.knock * (0.4 + loudness) * scatter(i * 17 + 3) / (1.0 + i as f32 * 0.25);
-            late.push(Mode { frequency, amplitude, decay: 38.0 + 9.0 * i as f32 });
+            late.push(Mode { frequency, amplitude, phase: 0.0, decay: 38.0 + 9.0 * i as f32 });
         }
     }
     (prompt, late)

@@ -10,7 +10,7 @@ use super::tone::{Table, frequency};
 use super::{RATE, Stereo, pan};
 
 /// Frames between two looks at the slow movements.
-const BLOCK: usize = 32;
+const BLOCK: usize = 64;
 
 /// One pipe or player.
 struct Reader<'a> {
@@ -25,6 +25,8 @@ struct Reader<'a> {
     attack: f32,
     vibrato_rate: f32,
     vibrato_cents: f32,
+    /// Its level at the end of the last block.
+    level: f32,
     seed: u64,
 }
 
@@ -80,17 +82,20 @@ fn readers<'a>(
             let across = spread(player, voice.players);
             let tuning = across * voice.detune + stop.cents + scatter(who ^ 1) * voice.scatter;
             let (left, right) = pan(place + across * voice.width + scatter(who ^ 2) * 0.12 * voice.width);
-            let gain = level * share / loudest / (voice.players as f32).sqrt();
+            // the one in the middle leads: among equals the sum would fade in and out
+            let leads = if across == 0.0 { 1.9 } else { 1.0 };
+            let gain = level * share * leads / loudest / (voice.players as f32 + 2.6).sqrt();
             let speed = 1.0 + 0.2 * scatter(who ^ 3);
             readers.push(Reader {
                 table,
-                phase: ((scatter(when ^ 4) + 1.0) * 2147483648.0) as u32,
+                phase: if across == 0.0 { 0 } else { ((scatter(when ^ 4) + 1.0) * 2147483648.0) as u32 },
                 frequency: base * stop.ratio * (tuning / 1200.0).exp2(),
                 gain: (gain * left, gain * right),
                 delay: (scatter(when ^ 5) + 1.0) * 0.5 * voice.stagger * RATE as f32,
                 attack: (voice.attack * stop.attack * speed * RATE as f32).max(32.0),
                 vibrato_rate: voice.vibrato.0 * (1.0 + 0.08 * scatter(who ^ 6)),
                 vibrato_cents: voice.vibrato.1 * (1.0 + 0.3 * scatter(who ^ 7)),
+                level: 0.0,
                 seed: when,
             });
         }
@@ -121,23 +126,20 @@ fn read(reader: &mut Reader, voice: &Sustained, begin: usize, left: &mut [f32], 
         - voice.scoop * (-seconds * 22.0).exp();
     let step = reader.frequency * (cents / 1200.0).exp2() / RATE as f32;
     let step = (f64::from(step) * 4294967296.0) as u32;
-    // the unsteadiness of the level moves so slowly that a straight line over a block is smooth
-    let steady = |at: f32| 1.0 + voice.shimmer * wander(reader.seed ^ 99, at.max(0.0) / RATE as f32);
-    let rise = |at: f32| {
-        let x = (at / reader.attack).clamp(0.0, 1.0);
-        x * x * (3.0 - 2.0 * x)
-    };
+    // the level moves so slowly that a straight line over a block is smooth
     let after = now + left.len() as f32;
-    let (from, to) = (rise(now) * steady(now), rise(after) * steady(after));
-    let slope = (to - from) / left.len() as f32;
-    let mut envelope = from;
+    let x = (after / reader.attack).clamp(0.0, 1.0);
+    let level = x * x * (3.0 - 2.0 * x) * (1.0 + voice.shimmer * wander(reader.seed ^ 99, seconds));
+    let slope = (level - reader.level) / left.len() as f32;
+    let (mut envelope, mut phase) = (reader.level, reader.phase);
     for (left, right) in left.iter_mut().zip(right) {
-        let sample = reader.table.at(reader.phase) * envelope;
-        reader.phase = reader.phase.wrapping_add(step);
+        let sample = reader.table.at(phase) * envelope;
+        phase = phase.wrapping_add(step);
         *left += sample * reader.gain.0;
         *right += sample * reader.gain.1;
         envelope += slope;
     }
+    (reader.level, reader.phase) = (level, phase);
 }
 
 /// The noise of air: a burst while a pipe begins to speak, and a breath as long as the tone.
@@ -173,17 +175,25 @@ fn shape(voice: &Sustained, note: &Played, loudness: f32, out: &mut Stereo) {
     let target = (base * 2.0 + open * 1000.0).min(18_000.0);
     let pole = |cutoff: f32| 1.0 - (-std::f32::consts::TAU * cutoff / RATE as f32).exp();
     let (shut, open) = (pole((base * 1.5).min(target)), pole(target));
-    let opening = (voice.attack * 1.6 * RATE as f32).max(1.0);
-    let release = (out.left.len() - note.hold).max(1) as f32;
-    let (mut left, mut right) = (0.0f32, 0.0f32);
-    for (t, (l, r)) in out.left.iter_mut().zip(&mut out.right).enumerate() {
-        let x = (t as f32 / opening).min(1.0);
-        let k = shut + (open - shut) * x * (2.0 - x);
-        left += k * (*l - left);
-        right += k * (*r - right);
-        let gone = (t as f32 - note.hold as f32).max(0.0) / release;
-        // falls like an exponential and yet reaches zero
-        let gain = (1.0 - gone) * (1.0 - gone) * (1.0 - 0.5 * gone);
-        (*l, *r) = (left * gain, right * gain);
+    let opening = ((voice.attack * 1.6 * RATE as f32) as usize).max(1);
+    let total = out.left.len();
+    let release = (total - note.hold).max(1) as f32;
+    for channel in [&mut out.left, &mut out.right] {
+        let mut held = 0f32;
+        let (begin, steady) = channel.split_at_mut(opening.min(total));
+        for (t, sample) in begin.iter_mut().enumerate() {
+            let x = t as f32 / opening as f32;
+            held += (shut + (open - shut) * x * (2.0 - x)) * (*sample - held);
+            *sample = held;
+        }
+        for sample in steady {
+            held += open * (*sample - held);
+            *sample = held;
+        }
+        for (t, sample) in channel[note.hold..].iter_mut().enumerate() {
+            // falls like an exponential and yet reaches zero
+            let left = 1.0 - (t + 1) as f32 / release;
+            *sample *= left * left * (0.5 + 0.5 * left);
+        }
     }
 }

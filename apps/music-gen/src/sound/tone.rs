@@ -9,7 +9,7 @@ use std::f32::consts::TAU;
 use super::RATE;
 use super::noise::scatter;
 
-/// Samples in a period; one more is stored, equal to the first.
+/// Samples in a period.
 const LENGTH: usize = 4096;
 /// Partials above this number are left out; at the pitches where it matters they are inaudible.
 const MOST_PARTIALS: usize = 160;
@@ -21,6 +21,8 @@ pub(super) enum Spectrum {
     Principal,
     /// Stopped wooden pipe.
     Stopped,
+    /// Open pipes of 4 and 2 foot and a soft fifth, tuned to each other, as partials of the key's own pitch.
+    Upperwork,
     /// Nothing but the fundamental.
     Sine,
     /// Free reed: accordion, harmonica, harmonium.
@@ -70,6 +72,14 @@ impl Spectrum {
             Spectrum::Stopped => {
                 [1.0, 0.05, 0.2, 0.02, 0.06, 0.008, 0.02].get(n - 1).copied().unwrap_or(0.0)
                     * (-f / 4000.0).exp()
+            }
+            Spectrum::Upperwork => {
+                let row = |every: usize, gain: f32, pipe: Spectrum| {
+                    if n.is_multiple_of(every) { gain * pipe.amplitude(n / every, f, pitch) } else { 0.0 }
+                };
+                row(2, 1.0, Spectrum::Principal)
+                    + row(4, 0.33, Spectrum::Principal)
+                    + row(3, 0.25, Spectrum::Stopped)
             }
             Spectrum::Sine => f32::from(n == 1),
             Spectrum::Reed => {
@@ -127,7 +137,7 @@ fn vowel(f: f32, pitch: u8, open: bool) -> f32 {
     let peaks = if open {
         [
             (between(620.0, 830.0), between(95.0, 150.0), 1.0),
-            (between(1040.0, 1220.0), between(110.0, 170.0), 0.62),
+            (between(1040.0, 1220.0), between(110.0, 170.0), 0.5),
             (between(2350.0, 2900.0), between(190.0, 260.0), 0.30),
             (between(2800.0, 3700.0), between(240.0, 330.0), 0.20),
             (between(3700.0, 4900.0), 420.0, 0.05),
@@ -141,12 +151,12 @@ fn vowel(f: f32, pitch: u8, open: bool) -> f32 {
             (4500.0, 420.0, 0.006),
         ]
     };
-    formants(f, 0.035, &peaks)
+    formants(f, 0.1, &peaks)
 }
 
-/// One period of a tone.
+/// One period of a tone: every sample with its distance to the next.
 #[derive(Debug, Clone)]
-pub(super) struct Table(Vec<f32>);
+pub(super) struct Table(Box<[[f32; 2]; LENGTH]>);
 
 impl Table {
     /// The tone `ratio` times the pitch's frequency, as loud as all others: its power, weighted a little as the
@@ -155,26 +165,30 @@ impl Table {
         let frequency = frequency(pitch) * ratio;
         let most = ((0.44 * RATE as f32 / frequency) as usize).clamp(1, MOST_PARTIALS);
         let sine: Vec<f32> = (0..LENGTH).map(|i| (TAU * i as f32 / LENGTH as f32).sin()).collect();
-        let mut samples = vec![0f32; LENGTH + 1];
-        let mut power = 0.0;
+        let mut samples = [0f32; LENGTH];
+        let (mut power, mut loudest) = (0.0, 0f32);
         for n in 1..=most {
             let f = frequency * n as f32;
             // the last partials fade, so that neighbouring pitches sound alike
             let edge = ((0.44 * RATE as f32 - f) / 2000.0).clamp(0.0, 1.0);
             let amplitude = spectrum.amplitude(n, f, pitch) * edge.max(f32::from(n == 1));
-            if amplitude < 1e-5 {
+            if amplitude < 1e-4 * loudest {
                 continue;
             }
+            loudest = loudest.max(amplitude);
             power += amplitude * amplitude * (f / (f + 110.0)) / 2.0;
-            let phase = ((scatter(n as u64 * 7919 + spectrum as u64) + 1.0) * LENGTH as f32 / 2.0) as usize;
-            for (i, sample) in samples[..LENGTH].iter_mut().enumerate() {
+            // the same in every table, so that stops of one key add up
+            let phase = ((scatter(n as u64 * 7919) + 1.0) * LENGTH as f32 / 2.0) as usize;
+            for (i, sample) in samples.iter_mut().enumerate() {
                 *sample += amplitude * sine[(i * n + phase) % LENGTH];
             }
         }
         let scale = 1.0 / power.max(1e-12).sqrt();
-        samples.iter_mut().for_each(|sample| *sample *= scale);
-        samples[LENGTH] = samples[0];
-        Table(samples)
+        let mut pairs = Box::new([[0f32; 2]; LENGTH]);
+        for (i, pair) in pairs.iter_mut().enumerate() {
+            *pair = [scale * samples[i], scale * (samples[(i + 1) % LENGTH] - samples[i])];
+        }
+        Table(pairs)
     }
 
     /// The wave at a phase where 2^32 is a whole period.
@@ -183,8 +197,8 @@ impl Table {
         const BITS: u32 = LENGTH.trailing_zeros();
         let i = (phase >> (32 - BITS)) as usize;
         let between = (phase << BITS >> 8) as f32 / (1 << 24) as f32;
-        let pair: &[f32] = &self.0[i..i + 2];
-        pair[0] + between * (pair[1] - pair[0])
+        let [sample, rise] = self.0[i];
+        sample + between * rise
     }
 }
 

@@ -1,0 +1,490 @@
+//! Composing: a request, a net and the grammar make a piece.
+//!
+//! The net is asked only where the grammar leaves a choice; tokens that must follow are shown to it together
+//! with the next choice. When the piece outgrows the net's context, the net goes on from the header and the
+//! last bars, as it saw pieces in training.
+
+use candle_core::{Device, Tensor};
+use media::score::{Change, Key, Metre, Note, Score};
+use models::decoding::{Sampler, Sampling};
+use models::nets::llama::{Cache, Config, Llama};
+
+use crate::encode::{Encoded, encode};
+use crate::grammar::{Grammar, Range};
+use crate::style::Styles;
+use crate::vocabulary::{self, COUNTDOWN, GRID, Token, bar_length, tonic};
+
+/// A net with what it knows of its styles.
+pub struct Composer {
+    /// The net.
+    pub net: Llama,
+    /// Its configuration; `max_position_embeddings` is the context.
+    pub config: Config,
+    /// The styles.
+    pub styles: Styles,
+    /// Where the net is.
+    pub device: Device,
+}
+
+/// What a piece goes on from.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Given {
+    /// Nothing: a new piece.
+    #[default]
+    Nothing,
+    /// A piece to which bars are added.
+    Beginning(Score),
+    /// A melody for the leading part, under which the others are written.
+    Melody(Score),
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Name of the style; the model's first where absent.
+    pub style: Option<String>,
+    /// Key; chosen by the net, or estimated from what is given, where absent.
+    pub key: Option<Key>,
+    /// Time signature; likewise.
+    pub metre: Option<Metre>,
+    /// Bars to write: all of a new piece, or those added to a beginning. A melody has its own.
+    pub bars: u32,
+    /// Quarter notes per minute; the style's where absent.
+    pub tempo: Option<f64>,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// What the piece goes on from.
+    pub given: Given,
+}
+
+/// A piece that was composed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Piece {
+    /// The piece; parts that were given are in it note for note.
+    pub score: Score,
+    /// The tokens that the net saw or wrote.
+    pub ids: Vec<u32>,
+    /// Notes that the net chose.
+    pub notes: usize,
+    /// Bars, an incomplete first one included.
+    pub bars: u32,
+    /// Key of the piece.
+    pub key: Key,
+    /// First time signature of the piece.
+    pub metre: Metre,
+    /// Tempo in quarter notes per minute.
+    pub tempo: f64,
+}
+
+/// Why nothing was composed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request does not fit the model or what is given; one line.
+    #[error("{0}")]
+    Request(String),
+    /// The net failed.
+    #[error(transparent)]
+    Net(#[from] candle_core::Error),
+    /// No token could be drawn.
+    #[error(transparent)]
+    Decode(#[from] models::decoding::DecodeError),
+}
+
+fn refuse<T>(why: impl Into<String>) -> Result<T, Error> {
+    Err(Error::Request(why.into()))
+}
+
+impl Composer {
+    /// Composes one piece. `on_note` is called after each note with the bars begun so far and due.
+    ///
+    /// # Errors
+    /// A request that does not fit the model or what is given, in one line.
+    pub fn compose(&self, request: &Request, on_note: &mut dyn FnMut(u32, u32)) -> Result<Piece, Error> {
+        let (style_index, style) = self.styles.find(request.style.as_deref()).map_err(Error::Request)?;
+        let mut ranges = style.ranges();
+        let mut names: Vec<String> = style.parts.iter().map(|part| part.name.clone()).collect();
+        let given = match &request.given {
+            Given::Nothing => None,
+            Given::Beginning(score) => Some(self.beginning(score, style_index, request.bars)?),
+            Given::Melody(score) => Some(melody(score, style_index)?),
+        };
+        if let (Given::Beginning(score), Some(encoded)) = (&request.given, &given) {
+            names = score.parts.iter().filter(|p| !p.notes.is_empty()).map(|p| p.name.clone()).collect();
+            ranges = beginning_ranges(encoded, &ranges);
+        } else if let Some(extreme) = given.as_ref().and_then(|encoded| encoded.extremes().first().copied().flatten()) {
+            ranges[0] = ranges[0].widened(extreme);
+        }
+        let mut writer = Writer {
+            composer: self,
+            sampler: Sampler::new(&request.sampling)?,
+            grammar: Grammar::new(&ranges),
+            cache: Cache::new(&self.config),
+            pending: Vec::new(),
+            tokens: Vec::new(),
+            bar_places: Vec::new(),
+            notes: 0,
+        };
+        match (&request.given, &given) {
+            (Given::Beginning(_), Some(encoded)) => {
+                for token in encoded.tokens() {
+                    writer.force(token)?;
+                }
+            }
+            (_, encoded) => {
+                let header = self.header(request, style_index, encoded.as_ref());
+                writer.header(&header, encoded.as_ref(), request.bars)?;
+            }
+        }
+        let mut bar = 0;
+        let melody = given.filter(|_| matches!(request.given, Given::Melody(_)));
+        if let Some(melody) = &melody {
+            writer.grammar.end_at(end_of(melody));
+        }
+        while !writer.grammar.finished() {
+            let lead = melody.as_ref().and_then(|melody| writer.due_of_lead(melody));
+            let token = match lead {
+                Some(token) => writer.force(token)?,
+                None => writer.choose()?,
+            };
+            if matches!(token, Token::Length(_)) {
+                bar = writer.grammar.bars().max(bar);
+                on_note(bar, bar + writer.grammar.bars_left());
+            }
+        }
+        self.finish(request, writer, &names)
+    }
+
+    /// The tokens of a header, as far as the request decides them; `None` where the net chooses.
+    fn header(&self, request: &Request, style: usize, melody: Option<&Encoded>) -> Header {
+        let known = &self.styles.styles[style];
+        let of_melody = |wanted: fn(&Token) -> bool| {
+            melody.and_then(|melody| melody.header.iter().copied().find(|token| wanted(token)))
+        };
+        let metre = Metre { numerator: known.metre.0, denominator: known.metre.1 };
+        Header {
+            style: style as u8,
+            key: request.key.map(Token::of_key).or(of_melody(|token| matches!(token, Token::Key(..)))),
+            metre: of_melody(|token| matches!(token, Token::Metre(..)))
+                .or(Token::of_metre(request.metre.unwrap_or(metre))),
+            tempo: Token::of_tempo(request.tempo.unwrap_or(known.tempo as f64)),
+            programs: known.parts.iter().map(|part| part.program).collect(),
+            voices: known.voices,
+        }
+    }
+
+    fn beginning(&self, score: &Score, style: usize, bars: u32) -> Result<Encoded, Error> {
+        if bars == 0 {
+            return refuse("no bars are to be added: give --bars 1 or more");
+        }
+        match encode(score, style, bars) {
+            Ok(encoded) => Ok(encoded),
+            Err(why) => refuse(format!("the piece to continue cannot be written: {why}")),
+        }
+    }
+
+    fn finish(&self, request: &Request, writer: Writer, names: &[String]) -> Result<Piece, Error> {
+        let grammar = &writer.grammar;
+        let mut score = grammar.score(names);
+        if score.end() == 0 {
+            return refuse("the model ended the piece without a note: try another --seed");
+        }
+        let tempo = request.tempo.unwrap_or_else(|| match &request.given {
+            Given::Beginning(given) | Given::Melody(given) if !given.tempos.is_empty() => given.tempos[0].value,
+            _ => score.tempos[0].value,
+        });
+        score.tempos = vec![Change { start: 0, value: tempo }];
+        let key = score.keys[0].value;
+        let metre = score.metres.last().map_or(Metre { numerator: 4, denominator: 4 }, |m| m.value);
+        let metre = if score.metres.len() <= 2 { metre } else { score.metres[0].value };
+        match &request.given {
+            Given::Nothing => {}
+            Given::Melody(given) => keep(&mut score, given, &|part| part == 0, u32::MAX),
+            Given::Beginning(given) => keep(&mut score, given, &|_| true, given.end()),
+        }
+        Ok(Piece {
+            ids: writer.tokens.iter().map(|token| token.id()).collect(),
+            notes: writer.notes,
+            bars: grammar.bars(),
+            key,
+            metre,
+            tempo,
+            score,
+        })
+    }
+}
+
+/// Puts what was given back note for note: the grid may have rounded it. Ticks become those of the given
+/// piece, where these can say the grid's, else a multiple of both.
+fn keep(score: &mut Score, given: &Score, part_is_given: &dyn Fn(usize) -> bool, before: u32) {
+    let quarter = given.ticks_per_quarter.max(1);
+    let multiple = quarter * GRID / gcd(quarter, GRID);
+    let ticks = if multiple <= i16::MAX as u32 { multiple } else { quarter };
+    let scale = |value: u32, from: u32| ((value as u64 * ticks as u64 + from as u64 / 2) / from as u64) as u32;
+    let rescaled = |note: &Note, from: u32| {
+        let start = scale(note.start, from);
+        Note { start, length: scale(note.end(), from).saturating_sub(start).max(1), ..*note }
+    };
+    let before = scale(before.min(u32::MAX / ticks), quarter);
+    // An incomplete first bar was shifted to the bar's end and back; the first notes must meet.
+    let first = |parts: &[media::score::Part]| parts.iter().flat_map(|p| &p.notes).map(|n| n.start).min().unwrap_or(0);
+    let offset = scale(first(&given.parts), quarter) as i64 - scale(first(&score.parts), score.ticks_per_quarter) as i64;
+    let moved = |start: u32| (start as i64 + offset).max(0) as u32;
+    let own = score.ticks_per_quarter;
+    let sounding = given.parts.iter().filter(|part| !part.notes.is_empty());
+    let mut sounding: Vec<_> = sounding.collect();
+    sounding.truncate(score.parts.len());
+    for (index, part) in score.parts.iter_mut().enumerate() {
+        let mut notes: Vec<Note> = part.notes.iter().map(|note| rescaled(note, own)).collect();
+        for note in &mut notes {
+            note.start = moved(note.start);
+        }
+        if let Some(given) = sounding.get(index).filter(|_| part_is_given(index)) {
+            notes.retain(|note| note.start >= before);
+            notes.extend(given.notes.iter().map(|note| rescaled(note, quarter)));
+            notes.sort_unstable();
+        }
+        part.notes = notes;
+    }
+    for change in &mut score.metres {
+        change.start = if change.start == 0 { 0 } else { moved(scale(change.start, own)) };
+    }
+    for change in &mut score.keys {
+        change.start = if change.start == 0 { 0 } else { moved(scale(change.start, own)) };
+    }
+    score.pickup = scale(score.pickup, own);
+    score.ticks_per_quarter = ticks;
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// A melody as a piece of one part.
+fn melody(score: &Score, style: usize) -> Result<Encoded, Error> {
+    let mut alone = score.clone();
+    alone.parts.retain(|part| !part.notes.is_empty());
+    if alone.parts.is_empty() {
+        return refuse("the melody has no notes");
+    }
+    alone.parts.truncate(1);
+    let encoded = match encode(&alone, style, 0) {
+        Ok(encoded) => encoded,
+        Err(why) => return refuse(format!("the melody cannot be written: {why}")),
+    };
+    if !encoded.header.contains(&Token::Voices) {
+        return refuse(
+            "the melody's first part has several notes at once or changes its metre: give a single line in one metre",
+        );
+    }
+    Ok(encoded)
+}
+
+/// The tick at which a piece of one line ends.
+fn end_of(encoded: &Encoded) -> u32 {
+    let mut grammar = Grammar::new(&[]);
+    for token in encoded.tokens() {
+        if grammar.push(token).is_err() {
+            break;
+        }
+    }
+    grammar.notes().iter().flatten().map(Note::end).max().unwrap_or(0)
+}
+
+/// A beginning keeps its own ranges where its parts are not the style's, with a fourth to either side.
+fn beginning_ranges(encoded: &Encoded, style: &[Range]) -> Vec<Range> {
+    let extremes = encoded.extremes();
+    let alike = extremes.len() == style.len();
+    let range = |(part, extreme): (usize, &Option<Range>)| match extreme {
+        Some(extreme) if alike => style[part].widened(*extreme),
+        Some(extreme) => Range { low: extreme.low.saturating_sub(5), high: (extreme.high + 5).min(127) },
+        None => Range::ALL,
+    };
+    extremes.iter().enumerate().map(range).collect()
+}
+
+struct Header {
+    style: u8,
+    key: Option<Token>,
+    metre: Option<Token>,
+    tempo: Token,
+    programs: Vec<u8>,
+    voices: bool,
+}
+
+struct Writer<'a> {
+    composer: &'a Composer,
+    sampler: Sampler,
+    grammar: Grammar,
+    cache: Cache,
+    /// Tokens that the net has not seen yet.
+    pending: Vec<u32>,
+    tokens: Vec<Token>,
+    /// Index in `tokens` of each bar's first token.
+    bar_places: Vec<usize>,
+    notes: usize,
+}
+
+impl Writer<'_> {
+    fn force(&mut self, token: Token) -> Result<Token, Error> {
+        if self.grammar.push(token).is_err() {
+            return refuse(format!("what is given cannot go on with {token:?} in bar {}", self.grammar.bars()));
+        }
+        if matches!(token, Token::BarsLeft(_)) {
+            self.bar_places.push(self.tokens.len());
+        }
+        self.tokens.push(token);
+        self.pending.push(token.id());
+        Ok(token)
+    }
+
+    /// The next token: the only one that may follow, or one that the net draws.
+    fn choose(&mut self) -> Result<Token, Error> {
+        let grammar = &self.grammar;
+        let mut allowed = (0..vocabulary::SIZE as u32)
+            .filter_map(Token::from_id)
+            .filter(|token| grammar.allows(*token));
+        let (first, second) = (allowed.next(), allowed.next());
+        let Some(first) = first else {
+            return refuse(format!("nothing may follow in bar {}: try another --seed", grammar.bars()));
+        };
+        if second.is_none() {
+            return self.force(first);
+        }
+        let mut logits = self.logits()?;
+        for (id, logit) in logits.iter_mut().enumerate() {
+            if !Token::from_id(id as u32).is_some_and(|token| self.grammar.allows(token)) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+        let id = self.sampler.sample(&[], &mut logits)?;
+        let Some(token) = Token::from_id(id) else { return refuse(format!("the net drew the token {id}")) };
+        if matches!(token, Token::Pitch(_)) {
+            self.notes += 1;
+        }
+        self.force(token)
+    }
+
+    /// The net's row for the token after all so far.
+    fn logits(&mut self) -> Result<Vec<f32>, Error> {
+        let context = self.composer.config.max_position_embeddings;
+        if self.cache.len() + self.pending.len() > context {
+            self.refresh(context);
+        }
+        let ids = Tensor::new(self.pending.as_slice(), &self.composer.device)?.unsqueeze(0)?;
+        let row = self.composer.net.forward_last(&ids, &mut self.cache)?.squeeze(0)?;
+        self.pending.clear();
+        Ok(row.to_vec1()?)
+    }
+
+    /// Starts the net anew on the header and as many of the last bars as fill half of its context.
+    fn refresh(&mut self, context: usize) {
+        let header_end = self.bar_places.first().copied().unwrap_or(self.tokens.len());
+        let room = (context / 2).max(1);
+        let fits = |place: &&usize| self.tokens.len() - **place <= room;
+        let first = self.bar_places.iter().position(|place| fits(&place));
+        let (from, bar) = match first {
+            Some(index) => (self.bar_places[index], index),
+            // One bar alone is longer: its end is all that can be shown.
+            None => (self.tokens.len() - room.min(self.tokens.len()), self.bar_places.len()),
+        };
+        let piece = Encoded {
+            header: self.tokens[..header_end].to_vec(),
+            bars: vec![self.tokens[header_end..from].to_vec()],
+        };
+        let header = if bar == 0 { piece.header.clone() } else { piece.header_at(1) };
+        self.cache = Cache::new(&self.composer.config);
+        self.pending = header.iter().chain(&self.tokens[from..]).map(|token| token.id()).collect();
+        let excess = self.pending.len().saturating_sub(context);
+        self.pending.drain(header.len()..header.len() + excess.min(self.pending.len() - header.len()));
+    }
+
+    /// Writes the header and the first bar's count.
+    fn header(&mut self, header: &Header, melody: Option<&Encoded>, bars: u32) -> Result<(), Error> {
+        self.force(Token::Begin)?;
+        self.force(Token::Style(header.style))?;
+        for fixed in [header.key, header.metre, Some(header.tempo)] {
+            match fixed {
+                Some(token) => self.force(token)?,
+                None => self.choose()?,
+            };
+        }
+        for (part, &program) in header.programs.iter().enumerate() {
+            self.force(Token::Part(part as u8))?;
+            self.force(Token::Program(program))?;
+        }
+        if header.voices {
+            self.force(Token::Voices)?;
+        }
+        let (pickup, bars) = match melody {
+            Some(melody) => (melody.header.contains(&Token::Pickup), melody.bars.len() as u32),
+            None => {
+                let pickup = self.choose_pickup()?;
+                (pickup, bars + pickup as u32)
+            }
+        };
+        if pickup {
+            self.force(Token::Pickup)?;
+        }
+        self.force(Token::BarsLeft((bars - 1).min(COUNTDOWN) as u8))?;
+        Ok(())
+    }
+
+    /// Whether the net would rather begin with an incomplete bar, drawn like any other choice.
+    fn choose_pickup(&mut self) -> Result<bool, Error> {
+        let mut logits = self.logits()?;
+        let bar = logits[Token::BarsLeft(0).id() as usize..=Token::BarsLeft(COUNTDOWN as u8).id() as usize]
+            .iter()
+            .copied()
+            .fold(f32::NEG_INFINITY, |a, b| a.max(b) + (-(a - b).abs()).exp().ln_1p());
+        let pickup = logits[Token::Pickup.id() as usize];
+        logits.fill(f32::NEG_INFINITY);
+        logits[Token::Pickup.id() as usize] = pickup;
+        logits[Token::BarsLeft(0).id() as usize] = bar;
+        Ok(self.sampler.sample(&[], &mut logits)? == Token::Pickup.id())
+    }
+
+    /// The melody's next token, while the leading part's section of a bar is open or about to open.
+    fn due_of_lead(&self, melody: &Encoded) -> Option<Token> {
+        let bar = self.grammar.bars() as usize;
+        let written = self.tokens.len() - *self.bar_places.last()?;
+        let tokens = melody.bars.get(bar - 1)?;
+        let section = tokens.iter().position(|token| *token == Token::Others)?;
+        tokens.get(written).copied().filter(|_| written <= section)
+    }
+}
+
+/// Grid ticks to seconds at a tempo.
+pub fn seconds(ticks: u32, tempo: f64) -> f64 {
+    ticks as f64 / GRID as f64 * 60.0 / tempo
+}
+
+/// The key as people write it, such as `Eb major`.
+pub fn key_name(key: Key) -> String {
+    const SHARP: [&str; 12] = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"];
+    const FLAT: [&str; 12] = ["C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B"];
+    let names = if key.fifths < 0 { FLAT } else { SHARP };
+    format!("{} {}", names[tonic(key) as usize], if key.minor { "minor" } else { "major" })
+}
+
+/// Bars of a metre in ticks of the grid, for those who ask from outside.
+pub fn bar_ticks(metre: Metre) -> u32 {
+    bar_length(metre)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_have_their_names() {
+        for (fifths, minor, expected) in [(-3, false, "Eb major"), (1, true, "E minor"), (0, false, "C major")] {
+            assert_eq!(key_name(Key { fifths, minor }), expected);
+        }
+    }
+
+    #[test]
+    fn an_empty_melody_is_refused() {
+        let error = melody(&Score::default(), 0).unwrap_err();
+        assert_eq!(error.to_string(), "the melody has no notes");
+    }
+}
