@@ -24,6 +24,8 @@ mod cache;
 mod catalogue;
 mod env;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod listing;
 mod names;
 mod net;

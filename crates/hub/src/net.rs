@@ -71,6 +71,12 @@ impl Reply {
 }
 
 const REDIRECTS: usize = 6;
+const NO_HOST: &str = "no such host, or no network";
+
+/// The standard library has no kind for it: the text is glibc's and macOS's, the number is Windows'.
+fn is_no_host(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(11001) || error.to_string().starts_with("failed to lookup address")
+}
 
 impl<'a> Client<'a> {
     pub fn new(env: &'a Env) -> Result<Self> {
@@ -163,17 +169,22 @@ impl<'a> Client<'a> {
     }
 
     fn transport(&self, url: &str, error: ureq::Error) -> Failure {
-        let why = match &error {
-            ureq::Error::HostNotFound if !self.reached.get() => {
-                return Failure::Final(self.unreachable("no such host, or no network", 1, Some(url)));
+        let last = |why: &str| Failure::Final(self.unreachable(why, 1, Some(url)));
+        match error {
+            ureq::Error::Timeout(_) => Failure::Again { why: "no answer in time".to_owned(), after: None },
+            ureq::Error::HostNotFound if !self.reached.get() => last(NO_HOST),
+            ureq::Error::Io(error) if is_no_host(&error) && !self.reached.get() => last(NO_HOST),
+            // rustls speaks through this kind, above all of certificates.
+            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => last(&format!(
+                "{}; where the network inspects TLS, set SSL_CERT_FILE to its root certificate",
+                shorten(&error.to_string())
+            )),
+            ureq::Error::Io(error) => Failure::Again { why: shorten(&error.to_string()), after: None },
+            ureq::Error::Protocol(_) | ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => {
+                Failure::Again { why: shorten(&error.to_string()), after: None }
             }
-            ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
-                return Failure::Final(self.unreachable(&error.to_string(), 1, Some(url)));
-            }
-            ureq::Error::Timeout(_) => "no answer in time".to_owned(),
-            other => shorten(&other.to_string()),
-        };
-        Failure::Again { why, after: None }
+            other => last(&shorten(&other.to_string())),
+        }
     }
 
     fn judge(&self, reply: Reply, url: &str, about: &About<'_>) -> Result<Reply, Failure> {
@@ -243,8 +254,7 @@ impl<'a> Client<'a> {
         let at = url.unwrap_or(&self.env.endpoint);
         let host = origin(at).map_or_else(|| at.to_owned(), |(_, host, port)| format!("{host}:{port}"));
         let tries = if tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") };
-        let way =
-            "check the network and try again (what came so far is kept), or use a local model with --offline";
+        let way = "check the network and run it again (what came so far is kept), or take a local model";
         Error::Unreachable { host, why: why.to_owned(), tries, way }
     }
 }
@@ -297,7 +307,7 @@ fn root_certificates(path: &std::path::Path) -> Result<RootCerts> {
 }
 
 /// Scheme, host and port; `None` for anything but http and https.
-fn origin(url: &str) -> Option<(String, String, u16)> {
+pub(crate) fn origin(url: &str) -> Option<(String, String, u16)> {
     let uri: Uri = url.parse().ok()?;
     let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme))?;
     let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
@@ -305,7 +315,7 @@ fn origin(url: &str) -> Option<(String, String, u16)> {
 }
 
 /// A `Location` against the address that gave it.
-fn join(base: &str, location: &str) -> Option<String> {
+pub(crate) fn join(base: &str, location: &str) -> Option<String> {
     if location.starts_with("http://") || location.starts_with("https://") {
         return Some(location.to_owned());
     }

@@ -213,7 +213,7 @@ fn licence(text: impl Fn(&str) -> Option<String>) -> Option<String> {
 }
 
 /// `license:` of a model card's front matter; where that is `other`, `license_name:`.
-fn licence_of_card(card: &str) -> Option<String> {
+pub(crate) fn licence_of_card(card: &str) -> Option<String> {
     let mut lines = card.trim_start_matches('\u{feff}').lines().map(str::trim_end);
     lines.next().filter(|line| *line == "---")?;
     let front: Vec<&str> = lines.take_while(|line| *line != "---").collect();

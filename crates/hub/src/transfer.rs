@@ -144,7 +144,7 @@ fn attempt(
 }
 
 /// `bytes 100-199/200` to 100.
-fn range_start(text: &str) -> Option<u64> {
+pub(crate) fn range_start(text: &str) -> Option<u64> {
     text.trim().strip_prefix("bytes")?.trim_start().split('-').next()?.trim().parse().ok()
 }
 
