@@ -14,8 +14,11 @@ mod instruments;
 mod noise;
 mod playing;
 mod room;
+mod soundfont;
 mod struck;
 mod sustained;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod tone;
 
@@ -25,9 +28,10 @@ use media::score::Score;
 use rayon::prelude::*;
 
 use instruments::{Instrument, instrument};
-use playing::{Played, played};
+use playing::{GAP, Played, played};
 use tone::Table;
 
+pub use soundfont::render_soundfont;
 pub use timeline::Clock;
 
 /// Frames a second.
@@ -89,6 +93,12 @@ pub enum SoundError {
         /// Most possible.
         limit: f64,
     },
+    /// A soundfont that is none, or is damaged.
+    #[error("the soundfont cannot be used: {reason}")]
+    SoundFont {
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 /// Two channels of one length.
@@ -140,7 +150,7 @@ struct Seat {
 /// # Errors
 /// A piece of more than an hour, or with more than 150,000 seconds of sounding notes.
 pub fn render(score: &Score, options: &Options) -> Result<Audio, SoundError> {
-    let notes = played(score)?;
+    let notes = played(score, GAP)?;
     if notes.is_empty() {
         return Ok(Audio { rate: RATE, channels: 2, samples: Vec::new() });
     }
@@ -169,7 +179,8 @@ pub fn render(score: &Score, options: &Options) -> Result<Audio, SoundError> {
     if options.room > 0.0 {
         room::reverberate((&send.left, &send.right), &mut dry.left, &mut dry.right);
     }
-    Ok(master(dry, score))
+    let playing = score.parts.iter().filter(|part| !part.notes.is_empty()).count().max(1);
+    Ok(master(dry, 1.7 / (playing as f32).sqrt()))
 }
 
 /// Everybody's instrument; the parts sit from left to right in the order of the score.
@@ -237,9 +248,7 @@ fn sound(seat: &Seat, note: &Played, tables: &Tables) -> Stereo {
 }
 
 /// The last steps: level, no offset, a smooth end, the ceiling.
-fn master(mut mix: Stereo, score: &Score) -> Audio {
-    let playing = score.parts.iter().filter(|part| !part.notes.is_empty()).count().max(1);
-    let level = 1.7 / (playing as f32).sqrt();
+fn master(mut mix: Stereo, level: f32) -> Audio {
     for channel in [&mut mix.left, &mut mix.right] {
         room::without_offset(channel);
         channel.iter_mut().for_each(|sample| *sample *= level);

@@ -7,8 +7,8 @@ use super::{Clock, RATE, SoundError};
 /// Longest piece, in seconds, and the most seconds of sounding notes: beyond them a file is broken or hostile.
 const MAX_SECONDS: f64 = 3600.0;
 const MAX_SOUNDING: f64 = 150_000.0;
-/// Seconds kept free before a note of the same pitch begins.
-const GAP: f64 = 0.075;
+/// Seconds that a synthesised note keeps free before the next of its pitch.
+pub(super) const GAP: f64 = 0.075;
 
 /// One note to sound.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,8 +25,9 @@ pub(super) struct Played {
     pub part: usize,
 }
 
-/// The notes of `score` sorted by (start, part, pitch).
-pub(super) fn played(score: &Score) -> Result<Vec<Played>, SoundError> {
+/// The notes of `score` sorted by (start, part, pitch). A note ends `gap` seconds before the next of its pitch in
+/// its part begins, or less where they follow quickly.
+pub(super) fn played(score: &Score, gap: f64) -> Result<Vec<Played>, SoundError> {
     let clock = Clock::new(score);
     let seconds = clock.seconds(score.end());
     if seconds > MAX_SECONDS {
@@ -44,7 +45,7 @@ pub(super) fn played(score: &Score) -> Result<Vec<Played>, SoundError> {
             let pitch = note.pitch.min(127);
             let free = next[usize::from(pitch)];
             next[usize::from(pitch)] = start;
-            let gap = GAP.min(0.3 * (free - start));
+            let gap = gap.min(0.3 * (free - start));
             let hold = if end > free - gap { free - gap - start } else { end - start };
             sounding += hold;
             all.push(Played {
@@ -74,7 +75,7 @@ mod tests {
         // two ticks a second
         let score = Score { ticks_per_quarter: 1, parts: vec![part], ..Score::default() };
         let frames = |seconds: f64| (seconds * RATE as f64).round() as usize;
-        let found: Vec<_> = played(&score).unwrap().into_iter().map(|p| (p.start, p.hold)).collect();
+        let found: Vec<_> = played(&score, GAP).unwrap().into_iter().map(|p| (p.start, p.hold)).collect();
         let expected: Vec<_> = expected.iter().map(|e| (frames(e.0), frames(e.1))).collect();
         assert_eq!(found, expected, "{notes:?}");
     }
@@ -97,9 +98,9 @@ mod tests {
         let notes = |length| vec![Note { start: 0, pitch: 60, length, velocity: 80 }];
         let part = |length| Part { notes: notes(length), ..Part::default() };
         let score = |parts| Score { ticks_per_quarter: 1, parts, ..Score::default() };
-        let error = played(&score(vec![part(u32::MAX)])).unwrap_err().to_string();
+        let error = played(&score(vec![part(u32::MAX)]), GAP).unwrap_err().to_string();
         assert_eq!(error, "the piece lasts 2147483648 s, more than the 3600 s that can be rendered; cut it");
-        let error = played(&score(vec![part(7000); 60])).unwrap_err().to_string();
+        let error = played(&score(vec![part(7000); 60]), GAP).unwrap_err().to_string();
         assert!(error.starts_with("the notes sound for 210000 s"), "{error}");
     }
 }
