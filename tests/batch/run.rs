@@ -128,3 +128,12 @@ fn an_output_that_was_not_written_is_a_failure() {
     let summary = run(&[item("a", "x")], &recipe(), &mut journal, false, lie, |_| ()).unwrap();
     assert_eq!(counts(&summary), (0, 0, 1));
 }
+
+#[test]
+fn an_output_whose_journal_line_was_cut_off_is_ours_to_replace() {
+    let folder = tempfile::tempdir().unwrap();
+    Journal::open(folder.path()).unwrap().begin("a", "any").unwrap();
+    std::fs::write(folder.path().join("a.txt"), "in place, but killed before the journal said so").unwrap();
+    assert_eq!(counts(&run_all(folder.path(), &[item("a", "one")], &recipe(), false)), (1, 0, 0));
+    assert_eq!(std::fs::read(folder.path().join("a.txt")).unwrap(), b"ONE");
+}
