@@ -1,5 +1,7 @@
 //! Trains small nets from outside, as an app does.
 
+#![allow(clippy::unwrap_used)]
+
 mod checkpoints;
 mod killed;
 mod learning;
@@ -36,9 +38,10 @@ where
 }
 
 /// A task without held-out data.
-fn task(
-    loss: impl FnMut(&mut Rng, u64, usize) -> Result<Tensor>,
-) -> Simple<impl FnMut(&mut Rng, u64, usize) -> Result<Tensor>, impl FnMut() -> Result<Option<f64>>> {
+fn task<L>(loss: L) -> Simple<L, impl FnMut() -> Result<Option<f64>>>
+where
+    L: FnMut(&mut Rng, u64, usize) -> Result<Tensor>,
+{
     Simple { fingerprint: "simple", loss, held_out: || Ok(None) }
 }
 

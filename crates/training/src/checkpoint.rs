@@ -159,22 +159,7 @@ impl Place {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io(&self.path)(error)),
         };
-        let broken = |reason: String| self.unreadable(&format!("not a whole checkpoint ({reason})"));
-        let (length, header) =
-            SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
-        let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA));
-        let entry = entry.ok_or_else(|| self.unreadable("a safetensors file, but not of a training"))?;
-        let (sum, json) = entry.split_once(' ').ok_or_else(|| broken("no checksum".into()))?;
-        let words = words(bytes.get(8 + length..).unwrap_or_default());
-        if u64::from_str_radix(sum, 16) != Ok(checksum(json, words)) {
-            return Err(broken("its checksum is wrong".into()));
-        }
-        let state = serde_json::from_str(json).map_err(|error| broken(error.to_string()))?;
-        Ok(Some((state, Tensors { bytes, path: self.path.clone() })))
-    }
-
-    fn unreadable(&self, reason: &str) -> Error {
-        Error::Checkpoint { path: self.path.clone(), reason: reason.lines().collect::<Vec<_>>().join(" ") }
+        parse(&self.path, bytes).map(Some)
     }
 }
 
@@ -183,6 +168,21 @@ impl Drop for Place {
         // an empty file is all that stays if this fails
         let _ = fs::remove_file(&self.lock_path);
     }
+}
+
+fn parse(path: &Path, bytes: Vec<u8>) -> Result<(State, Tensors)> {
+    let refuse = |reason: String| Error::Checkpoint { path: path.into(), reason };
+    let broken = |reason: String| refuse(format!("not a whole checkpoint ({reason})"));
+    let (length, header) = SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
+    let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA));
+    let entry = entry.ok_or_else(|| refuse("a safetensors file, but not of a training".into()))?;
+    let (sum, json) = entry.split_once(' ').ok_or_else(|| broken("no checksum".into()))?;
+    let words = words(bytes.get(8 + length..).unwrap_or_default());
+    if u64::from_str_radix(sum, 16) != Ok(checksum(json, words)) {
+        return Err(broken("its checksum is wrong".into()));
+    }
+    let state = serde_json::from_str(json).map_err(|error| broken(error.to_string()))?;
+    Ok((state, Tensors { bytes, path: path.into() }))
 }
 
 /// The tensors of a checkpoint that was read.
@@ -219,4 +219,65 @@ fn checksum(json: &str, words: impl Iterator<Item = u32>) -> u64 {
     let add = |sum: u64, word: u64| (sum.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let sum = json.bytes().fold(0, |sum, byte| add(sum, u64::from(byte)));
     words.fold(sum, |sum, word| add(sum, u64::from(word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Rng;
+
+    fn state() -> State {
+        State {
+            options: Options { steps: Some(9), ..Options::default() },
+            task: "nothing".into(),
+            step: 5,
+            total: Some(9),
+            updates: 5,
+            skipped: 0,
+            skipped_in_row: 0,
+            loss_sum: 0.1 + 0.2,
+            loss_count: 1,
+            curve: Curve::default(),
+            held_out: Some(1.0 / 3.0),
+            best: None,
+            without_gain: 0,
+            stopped: false,
+        }
+    }
+
+    /// State and tensor of these bytes, or none where they are refused in one line.
+    fn contents(bytes: Vec<u8>) -> Option<(State, Vec<f32>)> {
+        let read = parse(Path::new("file"), bytes)
+            .and_then(|(state, tensors)| Ok((state, tensors.with(|get| get("weights/w", &[2, 3]))?)));
+        read.map_err(|error| assert!(!error.to_string().contains('\n'), "{error}")).ok()
+    }
+
+    #[test]
+    fn damage_is_refused() -> Result<()> {
+        let folder = tempfile::tempdir().map_err(io("temporary"))?;
+        let place = Place::open(folder.path())?;
+        let values = vec![0.5, -1.0, 1e-30, 3.0, f32::MAX, 0.0];
+        let part = |name: &str| Part { name: name.into(), shape: vec![2, 3], values: Cow::Borrowed(&values) };
+        place.write(&state(), vec![part("weights/w"), part("best/w")])?;
+        let whole = fs::read(place.path()).map_err(io(place.path()))?;
+        let good = contents(whole.clone());
+        assert_eq!(good, Some((state(), values.clone())));
+
+        for length in 0..whole.len() {
+            assert_eq!(contents(whole[..length].to_vec()), None, "cut to {length} bytes");
+        }
+        // what is not refused changes nothing: the spaces that fill up the header, a name that nobody asks for
+        let tries = std::env::var("FUZZ").map_or(20_000, |tries| tries.parse().unwrap());
+        let mut rng = Rng::new(1);
+        for _ in 0..tries {
+            let mut bytes = whole.clone();
+            for _ in 0..=rng.below(3) {
+                let place = rng.below(bytes.len());
+                bytes[place] = rng.next_u64() as u8;
+            }
+            let got = contents(bytes);
+            assert!(got.is_none() || got == good);
+        }
+        Ok(())
+    }
 }
