@@ -139,7 +139,7 @@ impl Axis {
 
     fn label(&self, value: f64) -> String {
         let largest = self.low.abs().max(self.high.abs());
-        if largest >= 1e7 || largest < 1e-4 {
+        if !(1e-4..1e7).contains(&largest) {
             return if value.abs() < self.step / 2.0 { "0".into() } else { format!("{value:.1e}") };
         }
         if largest >= 1e4 && self.step >= 100.0 {

@@ -14,7 +14,7 @@ mod instruments;
 mod noise;
 mod playing;
 mod room;
-mod soundfont;
+pub mod soundfont;
 mod struck;
 mod sustained;
 #[cfg(test)]
@@ -31,7 +31,6 @@ use instruments::{Instrument, instrument};
 use playing::{GAP, Played, played};
 use tone::Table;
 
-pub use soundfont::render_soundfont;
 pub use timeline::Clock;
 
 /// Frames a second.

@@ -140,8 +140,9 @@ fn the_same_on_any_number_of_threads() {
 
 #[test]
 fn silence_gives_nothing() {
-    assert_eq!(render(&Score::default(), &Options::default()).unwrap().samples, []);
-    assert_eq!(render(&score(&[(0, vec![])]), &Options::default()).unwrap().samples, []);
+    for empty in [Score::default(), score(&[(0, vec![])])] {
+        assert!(render(&empty, &Options::default()).unwrap().samples.is_empty());
+    }
 }
 
 #[test]

@@ -32,14 +32,14 @@ const LONGEST_TAIL: f32 = 8.0;
 const SILENCE: f32 = 0.25;
 
 /// Renders `score` with the instruments of a SoundFont 2 file (its bytes), 44.1 kHz stereo, until the last note
-/// has died away. `options.room` scales rustysynth's reverberation.
+/// has died away, in rustysynth's reverberation.
 ///
 /// # Errors
 /// A file that is no SoundFont 2, is damaged, or would have to be read outside of its samples; a piece that is
 /// too long.
-pub fn render_soundfont(score: &Score, font: &[u8], options: &Options) -> Result<Audio, SoundError> {
+pub fn render_soundfont(score: &Score, font: &[u8]) -> Result<Audio, SoundError> {
     let font = load(font)?;
-    play(score, &font, options, LONGEST_TAIL)
+    play(score, &font, &Options::default(), LONGEST_TAIL)
 }
 
 /// Reads a file, after its sizes and indices have been proved.

@@ -56,8 +56,8 @@ pub(super) fn check_key(font: &SoundFont, preset: usize, key: i32, velocity: i32
             let step = longest_step(above, region, rate, key);
             let length = region.get_sample_end_loop() - region.get_sample_start_loop();
             let loops = region.get_sample_modes() != LoopMode::NoLoop && length > 0;
-            // comparisons with a value that is no number must refuse
-            if !(step <= LONGEST_STEP) || (loops && step > f64::from(length)) {
+            let most = if loops { f64::from(length).min(LONGEST_STEP) } else { LONGEST_STEP };
+            if step.is_nan() || step > most {
                 let name = preset.get_name();
                 return Err(refused(format!(
                     "key {key} of its preset '{name}' steps {step:.1} samples at once in a loop of {length}"

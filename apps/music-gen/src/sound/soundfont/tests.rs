@@ -69,22 +69,22 @@ fn score(notes: &[(u32, u32, u8)]) -> Score {
 fn plays_the_sample_in_tune() {
     let score = score(&[(100, 1000, 69)]);
     let dry = Options { room: 0.0 };
-    let audio = render_soundfont(&score, &font(), &dry).unwrap();
-    assert_eq!(audio, render_soundfont(&score, &font(), &dry).unwrap());
+    let loaded = load(&font()).unwrap();
+    let audio = play(&score, &loaded, &dry, LONGEST_TAIL).unwrap();
+    assert_eq!(audio, play(&score, &loaded, &dry, LONGEST_TAIL).unwrap());
     let left: Vec<f32> = audio.samples.chunks(2).map(|frame| frame[0]).collect();
     assert!(left[..4300].iter().all(|x| x.abs() < 1e-4), "sounds before its time");
     let heard = crate::sound::tests::pitch(&left[10_000..40_000], 440.0);
     assert!((heard / 440.0).log2().abs() * 1200.0 < 2.0, "{heard} Hz");
     let seconds = audio.seconds();
     assert!((1.15..1.7).contains(&seconds), "{seconds} s");
-    assert!(render_soundfont(&score, &font(), &Options::default()).unwrap().seconds() > seconds);
+    assert!(render_soundfont(&score, &font()).unwrap().seconds() > seconds);
 }
 
 #[test]
 fn bad_files_are_one_line() {
     let check = |bytes: &[u8], expected: &str| {
-        let error =
-            render_soundfont(&score(&[(0, 100, 60)]), bytes, &Options::default()).unwrap_err().to_string();
+        let error = render_soundfont(&score(&[(0, 100, 60)]), bytes).unwrap_err().to_string();
         assert_eq!(error, format!("the soundfont cannot be used: {expected}"));
     };
     let good = font();
@@ -110,7 +110,7 @@ fn bad_files_are_one_line() {
     let tiny_loop: Vec<u8> =
         tiny_loop.map(|(i, b)| if i == find(b"shdr") + 8 + 33 { 0 } else { b }).collect();
     let high = score(&[(0, 100, 81)]);
-    let error = render_soundfont(&high, &tiny_loop, &Options::default()).unwrap_err().to_string();
+    let error = render_soundfont(&high, &tiny_loop).unwrap_err().to_string();
     assert!(
         error.ends_with("key 81 of its preset 'sine' steps 2.0 samples at once in a loop of 1"),
         "{error}"
