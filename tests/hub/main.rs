@@ -99,7 +99,7 @@ fn env(endpoint: &str, cache: &Path) -> Env {
         tries: 3,
         first_wait: Duration::from_millis(5),
         longest_wait: Duration::from_secs(2),
-        silence: Duration::from_millis(500),
+        silence: Duration::from_secs(10),
     };
     Env {
         cache: cache.to_owned(),

@@ -101,13 +101,15 @@ fn a_416_starts_anew() {
 
 #[test]
 fn a_silent_server_is_asked_again() {
-    let stall = |request: &Request, answer: Answer| match request.earlier {
-        0 => Answer { cut: Some(HALF), stall: Duration::from_secs(3), ..answer },
-        _ => answer,
-    };
+    let world = World::new(|request, answer| match is_weights(request) && request.earlier == 0 {
+        true => Answer { cut: Some(HALF), stall: Duration::from_secs(60), ..answer },
+        false => answer,
+    });
+    let mut env = world.env();
+    env.patience.silence = Duration::from_millis(700);
     let start = Instant::now();
-    check_recovers(stall, &[None, Some(HALF)]);
-    assert!(start.elapsed() < Duration::from_secs(2));
+    world.check_whole(&fetch(REPO, &env).unwrap());
+    assert!(start.elapsed() < Duration::from_secs(30));
 }
 
 #[test]
@@ -189,14 +191,14 @@ fn killed_child() {
     let Ok(place) = std::env::var("HUB_TEST_CHILD") else { return };
     let (url, cache) = place.split_once(' ').unwrap();
     let mut env: Env = crate::env(url, cache.as_ref());
-    env.patience.silence = Duration::from_secs(20);
+    env.patience.silence = Duration::from_secs(60);
     let _ = fetch(REPO, &env);
 }
 
 #[test]
 fn a_killed_download_resumes() {
     let world = World::new(|request, answer| match is_weights(request) && request.earlier == 0 {
-        true => Answer { cut: Some(HALF), stall: Duration::from_secs(20), ..answer },
+        true => Answer { cut: Some(HALF), stall: Duration::from_secs(60), ..answer },
         false => answer,
     });
     let mut child = std::process::Command::new(std::env::current_exe().unwrap())
@@ -208,7 +210,7 @@ fn a_killed_download_resumes() {
     let start = Instant::now();
     let there = || std::fs::metadata(world.partial()).is_ok_and(|about| about.len() == HALF as u64);
     while !there() {
-        assert!(start.elapsed() < Duration::from_secs(20), "the child never got half of the file");
+        assert!(start.elapsed() < Duration::from_secs(60), "the child never got half of the file");
         std::thread::sleep(Duration::from_millis(10));
     }
     child.kill().unwrap();
