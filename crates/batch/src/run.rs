@@ -68,7 +68,7 @@ pub enum Event<'a> {
     Failed {
         /// The item's name.
         id: &'a str,
-        /// Why, in one line.
+        /// Why, with its causes.
         reason: &'a str,
     },
 }

@@ -119,9 +119,9 @@ pub struct SamplingArgs {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Training")]
 pub struct TrainArgs {
-    /// What to learn from: a folder or a file
-    #[arg(long, value_name = "PATH")]
-    pub data: PathBuf,
+    /// What to learn from: folders or files, as the app's README says
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    pub data: Vec<PathBuf>,
 
     /// The folder that becomes the model; a training that was cut off goes on where it stood
     #[arg(long, value_name = "MODEL")]

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::args::TalkArgs;
 use crate::print::one_line;
@@ -33,7 +33,7 @@ impl Progress {
 
     /// A bar that counts steps.
     pub fn bar(&self, total: u64, label: &str) -> Bar {
-        self.add(ProgressBar::new(total), label, "{prefix} BAR {pos}/{len} {per_sec} ETA {eta} {msg}")
+        self.add(ProgressBar::new(total), label, "{prefix} BAR {pos}/{len} {rate} ETA {eta} {msg}")
     }
 
     /// A bar that counts bytes.
@@ -76,11 +76,16 @@ impl Progress {
         let form = form.replace("BAR", if self.coloured { "{wide_bar:.cyan/blue}" } else { "{wide_bar}" });
         let bar = self.bars.add(bar);
         if let Ok(style) = ProgressStyle::with_template(&form) {
-            bar.set_style(style);
+            bar.set_style(style.with_key("rate", rate));
         }
         bar.set_prefix(one_line(label));
         Bar(bar)
     }
+}
+
+fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    // A rate that cannot be written leaves a gap in the bar and no more.
+    let _ = write!(out, "{:.1}/s", state.per_sec());
 }
 
 /// One bar or spinner; it goes away when it is dropped.
