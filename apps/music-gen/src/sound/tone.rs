@@ -134,6 +134,8 @@ fn vowel(f: f32, pitch: u8, open: bool) -> f32 {
     // 0 at a bass's F2, 1 at a soprano's F5
     let high = ((f32::from(pitch) - 41.0) / 36.0).clamp(0.0, 1.0);
     let between = |low: f32, top: f32| low + (top - low) * high;
+    // the chest gives warmth below the first formant
+    let chest = 0.3 / (1.0 + ((f - between(190.0, 330.0)) / 160.0).powi(2));
     let peaks = if open {
         [
             (between(620.0, 830.0), between(95.0, 150.0), 1.0),
@@ -151,7 +153,7 @@ fn vowel(f: f32, pitch: u8, open: bool) -> f32 {
             (4500.0, 420.0, 0.006),
         ]
     };
-    formants(f, 0.1, &peaks)
+    chest + formants(f, 0.08, &peaks)
 }
 
 /// One period of a tone: every sample with its distance to the next.
