@@ -32,7 +32,13 @@ pub enum Error {
     },
     /// No usable header.
     #[error("not a MIDI file: {0}")]
-    Header(String),
+    Header(&'static str),
+    /// More tracks than a header can declare.
+    #[error("the MIDI file holds {found} tracks, expected at most 65535")]
+    TooManyTracks {
+        /// Tracks in the file.
+        found: usize,
+    },
     /// Type 2 has independent patterns instead of one piece.
     #[error("MIDI type 2 (independent patterns) is not read; save the file as type 0 or 1")]
     Sequential,

@@ -15,6 +15,7 @@ mod frame;
 mod measure;
 mod order;
 mod package;
+mod signs;
 mod tree;
 
 use crate::score::Score;
@@ -64,6 +65,9 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// No music at all.
+    #[error("the score has no measures; nothing to read")]
+    NoMeasures,
     /// A score beyond all bounds.
     #[error("the score is too large: {0}")]
     Limit(String),

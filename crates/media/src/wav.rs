@@ -43,7 +43,7 @@ pub fn write<W: Write + Seek>(writer: W, samples: &[f32], channels: u16, rate: u
     let frame = usize::from(channels);
     // hound puts bytes a second and bytes a frame into 32 and 16 bits
     let fits = rate.checked_mul(2 * u32::from(channels)).is_some() && channels <= u16::MAX / 2;
-    if frame == 0 || rate == 0 || !fits || samples.len() % frame != 0 {
+    if frame == 0 || rate == 0 || !fits || !samples.len().is_multiple_of(frame) {
         return Err(Error::Shape { samples: samples.len(), channels, rate });
     }
     if samples.len() > (u32::MAX as usize - 64) / 2 {

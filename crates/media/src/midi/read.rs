@@ -5,6 +5,9 @@ use midly::{EventIter, Format, Fps, MetaMessage, MidiMessage, Timing, TrackEvent
 use super::{Error, MAX_FILE_BYTES, PERCUSSION_CHANNEL};
 use crate::score::{self, Change, Key, Metre, Note, Part, Score};
 
+/// As many as a header can declare.
+const MAX_TRACKS: usize = 65_535;
+
 /// Reads a MIDI file of type 0 or 1.
 ///
 /// # Errors
@@ -16,7 +19,13 @@ pub fn read(bytes: &[u8]) -> Result<Score, Error> {
     if bytes.len() > MAX_FILE_BYTES {
         return Err(Error::TooLarge { size: bytes.len() });
     }
-    let (header, tracks) = midly::parse(bytes).map_err(|error| Error::Header(error.to_string()))?;
+    let (header, tracks) = midly::parse(bytes).map_err(|_| {
+        Error::Header(match bytes {
+            [b'M', b'T', b'h', b'd', ..] => "its header is damaged",
+            [b'R', b'I', b'F', b'F', ..] => "its RIFF container holds no MIDI data",
+            _ => "it does not begin with MThd",
+        })
+    })?;
     if header.format == Format::Sequential {
         return Err(Error::Sequential);
     }
@@ -69,6 +78,9 @@ fn track_chunks(mut bytes: &[u8], declared: usize) -> Result<Vec<&[u8]>, Error> 
         }
         bytes = rest;
     }
+    if chunks.len() > MAX_TRACKS {
+        return Err(Error::TooManyTracks { found: chunks.len() });
+    }
     if chunks.len() < declared || chunks.is_empty() {
         return Err(Error::Tracks { declared, found: chunks.len() });
     }
@@ -92,6 +104,9 @@ struct Held {
     cut_another: bool,
 }
 
+/// The keys of one channel.
+type Keys = Vec<Option<Held>>;
+
 fn read_track(
     chunk: &[u8],
     index: usize,
@@ -99,8 +114,7 @@ fn read_track(
     score: &mut Score,
     players: &mut Vec<Player>,
 ) -> Result<(), Error> {
-    let mut channels: [Option<Player>; 16] = Default::default();
-    let mut held = vec![[None::<Held>; 128]; 16];
+    let mut channels: [Option<(Player, Keys)>; 16] = Default::default();
     let (mut tick, mut name, mut ended) = (0u32, String::new(), false);
     for event in EventIter::new(chunk) {
         let Ok(event) = event else { break };
@@ -114,13 +128,11 @@ fn read_track(
             TrackEventKind::Meta(meta) => read_meta(meta, tick, score),
             TrackEventKind::Midi { channel, message } => {
                 let channel = channel.as_int();
-                let player = channels[usize::from(channel)].get_or_insert_with(|| Player {
-                    name: String::new(),
-                    channel,
-                    programs: Vec::new(),
-                    notes: Vec::new(),
+                let (player, keys) = channels[usize::from(channel)].get_or_insert_with(|| {
+                    let (name, programs, notes) = (String::new(), Vec::new(), Vec::new());
+                    (Player { name, channel, programs, notes }, vec![None; 128])
                 });
-                play(message, tick, player, &mut held[usize::from(channel)]);
+                play(message, tick, player, keys);
             }
             TrackEventKind::SysEx(_) | TrackEventKind::Escape(_) => {}
         }
@@ -129,8 +141,8 @@ fn read_track(
         return Err(Error::Damaged { track: index + 1, tick: u64::from(tick) });
     }
     let mut sounding = false;
-    for mut player in channels.into_iter().flatten() {
-        for (key, held) in (0u8..).zip(held[usize::from(player.channel)]) {
+    for (mut player, keys) in channels.into_iter().flatten() {
+        for (key, held) in (0..128).zip(keys) {
             release(held, key, tick, &mut player.notes);
         }
         sounding |= !player.notes.is_empty();
@@ -145,10 +157,10 @@ fn read_track(
     Ok(())
 }
 
-fn play(message: MidiMessage, tick: u32, player: &mut Player, held: &mut [Option<Held>; 128]) {
+fn play(message: MidiMessage, tick: u32, player: &mut Player, keys: &mut Keys) {
     match message {
         MidiMessage::NoteOn { key, vel } if vel.as_int() > 0 => {
-            let slot = &mut held[usize::from(key.as_int())];
+            let slot = &mut keys[usize::from(key.as_int())];
             let (mut velocity, mut cut_another) = (vel.as_int(), false);
             if let Some(sounding) = *slot {
                 cut_another = true;
@@ -160,7 +172,7 @@ fn play(message: MidiMessage, tick: u32, player: &mut Player, held: &mut [Option
             *slot = Some(Held { start: tick, velocity, cut_another });
         }
         MidiMessage::NoteOn { key, .. } | MidiMessage::NoteOff { key, .. } => {
-            let slot = &mut held[usize::from(key.as_int())];
+            let slot = &mut keys[usize::from(key.as_int())];
             match slot {
                 Some(sounding) if sounding.start == tick && sounding.cut_another => {
                     sounding.cut_another = false;

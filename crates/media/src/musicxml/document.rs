@@ -4,11 +4,13 @@ use super::measure::{Measure, PartReader};
 use super::tree::{Element, Reader, Tag, attribute};
 use super::{Error, one_line};
 
+/// Drums of one part; MIDI has no more.
+const MAX_DRUMS: usize = 128;
 const MAX_PARTS: usize = 256;
 /// Measures over all parts.
 const MAX_MEASURES: usize = 500_000;
 /// Sounding notes over all parts, before ties are joined.
-pub const MAX_NOTES: usize = 2_000_000;
+pub const MAX_NOTES: usize = 1_000_000;
 
 /// A document as it is written.
 #[derive(Debug, Default)]
@@ -77,7 +79,7 @@ pub fn parse(text: &str) -> Result<Document, Error> {
     }
     document.title = movement.or(work);
     if document.parts.iter().all(|part| part.measures.is_empty()) {
-        return Err(Error::Limit("it has no measures; nothing to read".into()));
+        return Err(Error::NoMeasures);
     }
     Ok(document)
 }
@@ -136,7 +138,9 @@ fn part_info(part: &Element<'_>) -> PartInfo {
     for instrument in part.children("midi-instrument") {
         program = program.or(number(instrument, "midi-program"));
         info.percussion |= number(instrument, "midi-channel") == Some(9);
-        if let Some(drum) = number(instrument, "midi-unpitched") {
+        if let Some(drum) = number(instrument, "midi-unpitched")
+            && info.drums.len() < MAX_DRUMS
+        {
             info.drums.push((instrument.attribute("id").unwrap_or_default(), drum));
         }
     }

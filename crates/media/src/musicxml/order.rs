@@ -116,3 +116,54 @@ fn endings(marks: &[Marks]) -> Vec<Ending> {
     }
     endings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Measures as words: `|:` begins a repeat, `:|` ends one (`:|3` played thrice), `[1,2` an ending, `]` its end.
+    fn check(measures: &[&str], expected: &[usize]) {
+        let mark = |measure: &&str| {
+            let mut mark = Marks::default();
+            for word in measure.split(' ') {
+                if let Some(times) = word.strip_prefix(":|") {
+                    mark.backward = Some(times.parse().unwrap_or(2));
+                } else if let Some(passes) = word.strip_prefix('[') {
+                    mark.ending_start = passes.split(',').map(|pass| pass.parse().unwrap()).collect();
+                }
+                mark.forward |= word == "|:";
+                mark.ending_stop |= word == "]";
+            }
+            mark
+        };
+        let marks: Vec<Marks> = measures.iter().map(mark).collect();
+        let counted: Vec<usize> = performed(&marks).into_iter().map(|measure| measure + 1).collect();
+        assert_eq!(counted, expected);
+    }
+
+    #[test]
+    fn repeats_go_back_to_their_beginning() {
+        check(&["", "", ""], &[1, 2, 3]);
+        check(&["", ":|", ""], &[1, 2, 1, 2, 3]);
+        check(&["", "|:", ":|", ""], &[1, 2, 3, 2, 3, 4]);
+        check(&["|: :|3", "|: :|"], &[1, 1, 1, 2, 2]);
+        check(&["", ":|", "", ":|"], &[1, 2, 1, 2, 3, 4, 3, 4]);
+    }
+
+    #[test]
+    fn endings_are_played_in_their_passes() {
+        check(&["", "[1 ] :|", "[2 ]", ""], &[1, 2, 1, 3, 4]);
+        check(&["|:", "[1", ":| ]", "[2", "]", "|:", ":|"], &[1, 2, 3, 1, 4, 5, 6, 7, 6, 7]);
+        check(&["", "[1,2 ] :|", "[3 ]", ""], &[1, 2, 1, 2, 1, 3, 4]);
+        check(&["", "[1,3 ] :|", "[2,4 ] :|", ""], &[1, 2, 1, 3, 1, 2, 1, 3, 4]);
+        check(&["", "[1 ] :|", "[2 ] :|", ""], &[1, 2, 1, 3, 4]);
+        check(&["", "[1 ] :|", "", ":|"], &[1, 2, 1, 3, 4, 3, 4]);
+        check(&["", "[1 :|", "[2"], &[1, 2, 1, 3]);
+    }
+
+    #[test]
+    fn contradictions_are_read_as_written() {
+        check(&["", "[2 ]", ""], &[1, 2, 3]);
+        check(&["", ":|4000000000", ""], &[1, 2, 3]);
+    }
+}

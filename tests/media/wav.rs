@@ -1,0 +1,46 @@
+//! WAV files against the bytes that the format asks for.
+
+use media::wav;
+
+fn check(samples: &[f32], expected: &[i16]) {
+    let bytes = wav::encode(samples, 1, 44_100).unwrap();
+    let data: Vec<i16> =
+        bytes[44..].as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair)).collect();
+    assert_eq!(data, expected);
+}
+
+#[test]
+fn samples_are_rounded_and_saturate() {
+    check(&[0.0, 1.0, -1.0, 0.5, -0.5], &[0, 32767, -32767, 16384, -16384]);
+    check(&[1.5, -1.5, 1e30, -1e30], &[32767, -32768, 32767, -32768]);
+    check(&[0.4 / 32767.0, 0.6 / 32767.0, -0.6 / 32767.0], &[0, 1, -1]);
+    check(&[], &[]);
+}
+
+#[test]
+fn header_names_channels_rate_and_sizes() {
+    let bytes = wav::encode(&[0.0; 6], 2, 32_000).unwrap();
+    let mut expected = Vec::new();
+    expected.extend_from_slice(b"RIFF\x30\0\0\0WAVEfmt \x10\0\0\0\x01\0\x02\0");
+    expected.extend_from_slice(&32_000u32.to_le_bytes());
+    expected.extend_from_slice(&128_000u32.to_le_bytes());
+    expected.extend_from_slice(b"\x04\0\x10\0data\x0c\0\0\0");
+    expected.extend_from_slice(&[0; 12]);
+    assert_eq!(bytes, expected);
+}
+
+#[test]
+fn what_is_no_sound_is_refused() {
+    let refuse = |samples: &[f32], channels, rate, expected: &str| {
+        let error = wav::encode(samples, channels, rate).unwrap_err().to_string();
+        assert_eq!(error, expected);
+    };
+    refuse(&[0.0, f32::NAN], 1, 8000, "cannot write WAV: sample 1 is NaN, expected a finite number");
+    refuse(&[f32::INFINITY], 1, 8000, "cannot write WAV: sample 0 is inf, expected a finite number");
+    let shape = "cannot write WAV: 3 samples of 2 channels at 8000 Hz make no whole frames";
+    refuse(&[0.0; 3], 2, 8000, shape);
+    assert!(wav::encode(&[0.0], 0, 8000).is_err());
+    assert!(wav::encode(&[0.0], 1, 0).is_err());
+    assert!(wav::encode(&[0.0; 65_535], 65_535, 8000).is_err());
+    assert!(wav::encode(&[0.0], 1, u32::MAX).is_err());
+}
