@@ -1,5 +1,6 @@
 //! Nets and the mathematics around them: tensors in, tensors out.
 //!
+//! - [`checkpoint`]: a model's files, and the tensors in them
 //! - [`decoding`]: from logits to tokens: filters, greedy choice, sampling
 //! - [`device`]: from the word after `--device` to a device
 //! - [`layers`]: the parts that nets are made of, with the gradients that candle's fused forms lack
@@ -11,6 +12,7 @@ macro_rules! refuse {
     ($($words:tt)*) => { return Err(candle_core::Error::Msg(format!($($words)*))) };
 }
 
+pub mod checkpoint;
 pub mod decoding;
 pub mod device;
 pub mod layers;

@@ -1,0 +1,104 @@
+//! Writes a model as a folder that the hub's other programs read too.
+
+use candle_core::{DType, Device, Result, Tensor};
+use half::{bf16, f16};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+/// Writes `model.safetensors`, then `config.json`, each whole or not at all. The tensors are sorted by name and
+/// converted to `dtype`, which `config.json` is told; equal arguments give equal bytes.
+pub fn save(dir: &Path, config: &impl Serialize, tensors: &[(String, Tensor)], dtype: DType) -> Result<()> {
+    let (spelling, in_config) = match dtype {
+        DType::F32 => ("F32", "float32"),
+        DType::F16 => ("F16", "float16"),
+        DType::BF16 => ("BF16", "bfloat16"),
+        other => refuse!("a model is saved as F32, F16 or BF16, not as {other:?}"),
+    };
+    let mut config = match serde_json::to_value(config) {
+        Ok(config) => config,
+        Err(error) => refuse!("{}: the configuration is not JSON: {error}", dir.display()),
+    };
+    if let Value::Object(fields) = &mut config {
+        fields.remove("torch_dtype");
+        fields.insert("dtype".to_string(), in_config.into());
+    }
+    let mut sorted: Vec<_> = tensors.iter().collect();
+    sorted.sort_by(|a, b| a.0.cmp(&b.0));
+    if let Some(pair) = sorted.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        refuse!("{}: two tensors are named `{}`", dir.display(), pair[0].0);
+    }
+    fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
+    replace(&dir.join("model.safetensors"), |file| write_weights(file, &sorted, spelling, dtype))?;
+    replace(&dir.join("config.json"), |file| Ok(writeln!(file, "{config:#}")?))
+}
+
+fn write_weights(
+    file: &mut impl Write,
+    tensors: &[&(String, Tensor)],
+    spelling: &str,
+    dtype: DType,
+) -> Result<()> {
+    let mut entries = serde_json::Map::new();
+    entries.insert("__metadata__".to_string(), json!({ "format": "pt" }));
+    let mut end = 0;
+    for (name, tensor) in tensors {
+        let begin = end;
+        end += tensor.elem_count() * dtype.size_in_bytes();
+        let entry = json!({ "dtype": spelling, "shape": tensor.dims(), "data_offsets": [begin, end] });
+        entries.insert(name.clone(), entry);
+    }
+    let mut header = Value::Object(entries).to_string();
+    while header.len() % 8 != 0 {
+        header.push(' ');
+    }
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(header.as_bytes())?;
+    for (name, tensor) in tensors {
+        file.write_all(&bytes(name, tensor, dtype)?)?;
+    }
+    Ok(())
+}
+
+fn bytes(name: &str, tensor: &Tensor, dtype: DType) -> Result<Vec<u8>> {
+    let values = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+    if dtype == DType::F16 {
+        let beyond = |x: &&f32| x.is_finite() && !f16::from_f32(**x).is_finite();
+        if let Some(value) = values.iter().find(beyond) {
+            refuse!("tensor `{name}` has the value {value}, which is beyond F16: save as BF16 or F32");
+        }
+    }
+    Ok(match dtype {
+        DType::F16 => values.iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect(),
+        DType::BF16 => values.iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes()).collect(),
+        _ => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+    })
+}
+
+/// Puts a new file under the name once all its bytes are on the disk.
+fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    let written = (|| {
+        let mut file = BufWriter::new(File::create(&temporary)?);
+        write(&mut file)?;
+        file.flush()?;
+        file.get_ref().sync_all()?;
+        fs::rename(&temporary, path)?;
+        // the new name itself is safe once the folder is; where folders cannot be opened, it is already
+        if let Some(folder) = path.parent().and_then(|parent| File::open(parent).ok()) {
+            folder.sync_all()?;
+        }
+        Ok(())
+    })();
+    if written.is_err() {
+        // what failed is reported; a left-over that cannot be removed changes nothing
+        let _ = fs::remove_file(&temporary);
+    }
+    written.map_err(|error: candle_core::Error| failed(path, error))
+}
+
+fn failed(path: &Path, error: impl std::fmt::Display) -> candle_core::Error {
+    candle_core::Error::Msg(format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,155 @@
+//! From bytes in files to the tensors that a net asks for.
+
+use super::files::{Bytes, Files};
+use super::header::{self, Stored};
+use candle_core::{DType, Device, Result, Shape, Tensor};
+use candle_nn::Init;
+use candle_nn::var_builder::SimpleBackend;
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+use rayon::prelude::*;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+
+/// The files with tensors, and each tensor's place in them.
+pub struct Weights {
+    files: Vec<(String, Bytes)>,
+    tensors: BTreeMap<String, (usize, Stored)>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Weights {
+    pub fn open(files: &Files) -> Result<Self> {
+        if files.has(SINGLE) {
+            let (bytes, stored) = open(files, SINGLE)?;
+            let tensors = stored.into_iter().map(|(name, stored)| (name, (0, stored))).collect();
+            return Ok(Self { files: vec![(files.describe(SINGLE), bytes)], tensors });
+        }
+        if !files.has(INDEX) {
+            refuse!("{}: there is no such file, and no {INDEX} either", files.describe(SINGLE));
+        }
+        Self::open_shards(files, files.json(INDEX)?)
+    }
+
+    fn open_shards(files: &Files, index: Index) -> Result<Self> {
+        let mut by_file: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, file) in index.weight_map {
+            by_file.entry(file).or_default().push(name);
+        }
+        let mut weights = Self { files: Vec::new(), tensors: BTreeMap::new() };
+        for (file, names) in by_file {
+            if !plain(&file) {
+                refuse!("{}: {file:?} is not the plain name of a safetensors file", files.describe(INDEX));
+            }
+            let (bytes, mut stored) = open(files, &file)?;
+            for name in names {
+                let Some(stored) = stored.remove(&name) else {
+                    refuse!("{}: no tensor {name:?}, which {INDEX} places there", files.describe(&file));
+                };
+                weights.tensors.insert(name, (weights.files.len(), stored));
+            }
+            weights.files.push((files.describe(&file), bytes));
+        }
+        Ok(weights)
+    }
+
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &Stored)> {
+        self.tensors.iter().map(|(name, (_, stored))| (name.as_str(), stored))
+    }
+
+    fn find(&self, name: &str) -> Result<(&str, &Stored, &[u8])> {
+        let Some((file, stored)) = self.tensors.get(name) else {
+            let files: Vec<_> = self.files.iter().map(|(file, _)| file.as_str()).collect();
+            refuse!("{}: no tensor `{name}`, which the net needs", files.join(", "));
+        };
+        let (file, bytes) = &self.files[*file];
+        Ok((file, stored, &bytes[stored.bytes.clone()]))
+    }
+}
+
+fn open(files: &Files, name: &str) -> Result<(Bytes, BTreeMap<String, Stored>)> {
+    let bytes = files.bytes(name)?;
+    let stored = header::parse(&files.describe(name), &bytes)?;
+    Ok((bytes, stored))
+}
+
+fn plain(file: &str) -> bool {
+    file.len() > ".safetensors".len()
+        && file.ends_with(".safetensors")
+        && !file.contains(['/', '\\', ':', '\0'])
+        && !file.starts_with('.')
+}
+
+/// Hands tensors to a net.
+pub struct Backend(pub Arc<Weights>);
+
+impl SimpleBackend for Backend {
+    fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+        let (file, stored, _) = self.0.find(name)?;
+        if stored.shape != shape.dims() {
+            let (found, expected) = (&stored.shape, shape.dims());
+            refuse!("{file}: tensor `{name}` is {found:?} where config.json asks for {expected:?}");
+        }
+        self.get_unchecked(name, dtype, device)
+    }
+
+    fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
+        let (file, stored, bytes) = self.0.find(name)?;
+        let Some(float) = stored.float() else {
+            refuse!("{file}: tensor `{name}` is stored as {}, which is no plain float", stored.dtype);
+        };
+        tensor(bytes, float, dtype, &stored.shape, device)
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.0.tensors.contains_key(name)
+    }
+}
+
+fn tensor(bytes: &[u8], stored: DType, asked: DType, shape: &[usize], device: &Device) -> Result<Tensor> {
+    match (stored, asked) {
+        (DType::F16, DType::F16) => Tensor::from_vec(values(bytes, f16::from_le_bytes), shape, device),
+        (DType::BF16, DType::BF16) => Tensor::from_vec(values(bytes, bf16::from_le_bytes), shape, device),
+        (DType::F64, _) => {
+            Tensor::from_vec(values(bytes, f64::from_le_bytes), shape, device)?.to_dtype(asked)
+        }
+        (DType::F16, _) => widened::<f16>(bytes, f16::from_le_bytes, shape, device)?.to_dtype(asked),
+        (DType::BF16, _) => widened::<bf16>(bytes, bf16::from_le_bytes, shape, device)?.to_dtype(asked),
+        _ => Tensor::from_vec(values(bytes, f32::from_le_bytes), shape, device)?.to_dtype(asked),
+    }
+}
+
+/// Values converted at a time.
+const BLOCK: usize = 1 << 14;
+
+// the bytes have no alignment, so they are put together value by value
+fn values<const N: usize, T: Send>(bytes: &[u8], value: impl Fn([u8; N]) -> T + Sync) -> Vec<T> {
+    let (chunks, _) = bytes.as_chunks::<N>();
+    chunks.par_iter().with_min_len(BLOCK).map(|chunk| value(*chunk)).collect()
+}
+
+fn widened<T: Copy>(
+    bytes: &[u8],
+    value: impl Fn([u8; 2]) -> T + Sync,
+    shape: &[usize],
+    device: &Device,
+) -> Result<Tensor>
+where
+    [T]: HalfFloatSliceExt,
+{
+    let (chunks, _) = bytes.as_chunks::<2>();
+    let mut wide = vec![0f32; chunks.len()];
+    wide.par_chunks_mut(BLOCK).zip(chunks.par_chunks(BLOCK)).for_each(|(wide, chunks)| {
+        let narrow: Vec<T> = chunks.iter().map(|chunk| value(*chunk)).collect();
+        narrow.convert_to_f32_slice(wide);
+    });
+    Tensor::from_vec(wide, shape, device)
+}
