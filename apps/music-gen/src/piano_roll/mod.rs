@@ -1,10 +1,15 @@
 //! A score as a picture: time runs to the right, pitch upwards, a colour a part; long pieces fold into rows.
 
-use media::font;
-use media::picture::{Align, Color, Picture, Rect, TextStyle};
-use media::score::{Key, Metre, Score};
+mod heading;
+#[cfg(test)]
+mod tests;
 
-use crate::sound::Clock;
+use media::picture::{Align, Color, Picture, Rect, TextStyle};
+use media::score::{Metre, Score};
+
+use heading::Heading;
+
+pub use heading::key_name;
 
 const NIGHT: Color = Color(13, 16, 22);
 const PANEL: Color = Color(22, 27, 36);
@@ -28,6 +33,8 @@ const PARTS: [Color; 10] = [
     Color(170, 180, 204),
 ];
 
+/// Narrowest picture.
+const MIN_WIDTH: f32 = 760.0;
 /// Widest picture.
 const MAX_WIDTH: f32 = 4096.0;
 /// Height at which time is squeezed rather than rows added.
@@ -38,8 +45,6 @@ const NAMES: f32 = 34.0;
 const ROW_GAP: f32 = 52.0;
 /// Bars beyond which single bars are no longer told apart.
 const MAX_BARS: usize = 20_000;
-/// Names shown in the legend.
-const MAX_LEGEND: usize = 14;
 
 /// Where a bar lies.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,12 +104,13 @@ impl Layout {
 /// keyboard at the left. At most 4096 pixels wide.
 pub fn draw(score: &Score) -> Picture {
     let bars = bars(score);
-    let layout = layout(score, &bars);
+    let heading = Heading::new(score, &bars);
+    let layout = layout(score, &bars, heading.height());
     let widest = layout.rows.iter().map(|row| (row.1 - row.0) as f32 * layout.scale).fold(0.0, f32::max);
-    let width = (layout.left + widest + MARGIN).clamp(760.0, MAX_WIDTH).ceil();
+    let width = (layout.left + widest + MARGIN).clamp(MIN_WIDTH, MAX_WIDTH).ceil();
     let height = layout.row_top(layout.rows.len() - 1) + layout.row_height() + MARGIN;
     let mut picture = Picture::new(width as u32, height.ceil() as u32, NIGHT);
-    heading(&mut picture, score, &bars);
+    heading.draw(&mut picture);
     for row in 0..layout.rows.len() {
         ground(&mut picture, &layout, row, &bars);
     }
@@ -144,14 +150,13 @@ fn bars(score: &Score) -> Vec<Bar> {
     bars
 }
 
-fn layout(score: &Score, bars: &[Bar]) -> Layout {
+fn layout(score: &Score, bars: &[Bar], top: f32) -> Layout {
     let pitches = || score.parts.iter().flat_map(|part| &part.notes).map(|note| note.pitch.min(127));
     let (low, high) = (pitches().min().unwrap_or(57), pitches().max().unwrap_or(76));
     let (low, high) = (low.saturating_sub(2), (high + 2).min(127));
     let lane = (600.0 / (high - low + 1) as f32).clamp(7.0, 16.0);
     let row = (high - low + 1) as f32 * lane + ROW_GAP;
     let left = MARGIN + NAMES + KEYBOARD;
-    let top = heading_height(score);
     let total = bars.last().map_or(1, |bar| bar.end) as f64;
     let quarter = score.ticks_per_quarter.max(1) as f64;
     // a piece of one row is stretched, a long one folded into rows, a very long one squeezed
@@ -236,94 +241,6 @@ fn placed(score: &Score) -> Vec<Drawn> {
     }
     notes.sort_by_key(|note| (note.slot, note.start, note.part, note.pitch));
     notes
-}
-
-fn heading_height(score: &Score) -> f32 {
-    // legend on a line of its own when it does not fit beside the title
-    148.0 + if sounding(score).len() > 6 { 30.0 } else { 0.0 }
-}
-
-fn sounding(score: &Score) -> Vec<(usize, String)> {
-    let named = score.parts.iter().enumerate().filter(|(_, part)| !part.notes.is_empty());
-    named
-        .map(|(i, part)| {
-            let name: String = part.name.trim().chars().filter(|c| !c.is_control()).take(24).collect();
-            (i, if name.is_empty() { format!("Part {}", i + 1) } else { name })
-        })
-        .collect()
-}
-
-fn heading(picture: &mut Picture, score: &Score, bars: &[Bar]) {
-    let title: String =
-        score.title.as_deref().unwrap_or("").chars().filter(|c| !c.is_control()).take(80).collect();
-    let title = if title.trim().is_empty() { "Untitled".to_string() } else { title };
-    let mut size = 22.0;
-    let space = picture.width as f32 - 2.0 * MARGIN;
-    while size > 10.0 && font::width(&title, size, true) > space {
-        size -= 1.0;
-    }
-    let style = TextStyle { size, color: TEXT, bold: true, align: Align::Left };
-    picture.text((MARGIN, 62.0), &title, style);
-    let style = TextStyle { size: 12.5, color: SOFT, bold: false, align: Align::Left };
-    let facts = facts(score, bars);
-    picture.text((MARGIN, 94.0), &facts, style);
-    let parts = sounding(score);
-    let mut names: Vec<(Color, &str)> =
-        parts.iter().take(MAX_LEGEND).map(|(i, name)| (PARTS[i % PARTS.len()], name.as_str())).collect();
-    let more = format!("and {} more", parts.len().saturating_sub(MAX_LEGEND));
-    if parts.len() > MAX_LEGEND {
-        names.push((SOFT, &more));
-    }
-    let style = TextStyle { size: 12.0, color: TEXT, bold: false, align: Align::Left };
-    let width = |name: &str| font::width(name, style.size, false) + 42.0;
-    let all: f32 = names.iter().map(|(_, name)| width(name)).sum();
-    let beside = picture.width as f32 - MARGIN - all + 20.0;
-    let (mut x, y) = if beside > MARGIN + font::width(&facts, 12.5, false) + 30.0 {
-        (beside, 94.0)
-    } else {
-        (MARGIN, 124.0)
-    };
-    for (color, name) in names {
-        picture.fill_round(Rect::new(x, y - 11.0, 14.0, 11.0), 3.5, color, color.towards(NIGHT, 0.2), 1.0);
-        picture.text((x + 20.0, y), name, style);
-        x += width(name);
-    }
-}
-
-/// Key, metre, tempo, bars and length in words.
-fn facts(score: &Score, bars: &[Bar]) -> String {
-    let mut facts = Vec::new();
-    if let Some(key) = score.keys.first() {
-        facts.push(key_name(key.value));
-    }
-    if let Some(metre) = score.metres.first() {
-        facts.push(format!("{}/{}", metre.value.numerator, metre.value.denominator));
-    }
-    if let Some(tempo) = score.tempos.first().filter(|tempo| tempo.value.is_finite()) {
-        facts.push(format!("♩ = {:.0}", tempo.value));
-    }
-    match bars.last().map_or(0, |bar| bar.number) {
-        0 => (),
-        1 => facts.push("1 bar".into()),
-        count => facts.push(format!("{count} bars")),
-    }
-    let seconds = Clock::new(score).seconds(score.end()).round() as u64;
-    facts.push(format!("{}:{:02}", seconds / 60, seconds % 60));
-    facts.join("  ·  ")
-}
-
-/// A key in words, "B♭ major".
-pub fn key_name(key: Key) -> String {
-    // the circle of fifths, from C♭ major; minor keys lie three fifths further
-    const LETTERS: [char; 7] = ['F', 'C', 'G', 'D', 'A', 'E', 'B'];
-    let place = i32::from(key.fifths) + 1 + if key.minor { 3 } else { 0 };
-    let letter = LETTERS[place.rem_euclid(7) as usize];
-    let accidental = match place.div_euclid(7) {
-        0 => String::new(),
-        sharps if sharps > 0 => "♯".repeat(sharps as usize),
-        flats => "♭".repeat(-flats as usize),
-    };
-    format!("{letter}{accidental} {}", if key.minor { "minor" } else { "major" })
 }
 
 fn black(pitch: u8) -> bool {
@@ -417,6 +334,3 @@ fn draw_note(picture: &mut Picture, layout: &Layout, note: &Drawn) {
         picture.fill_round(body, radius, light, dark, 1.0);
     }
 }
-
-#[cfg(test)]
-mod tests;

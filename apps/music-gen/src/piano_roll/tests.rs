@@ -1,7 +1,8 @@
 //! Rows, bars, names of keys, and scores that no one should draw.
 
+use media::score::{Change, Key, Note, Part};
+
 use super::*;
-use media::score::{Change, Note, Part};
 
 fn score(quarters: u32, parts: usize) -> Score {
     let note = |i: u32, part: usize| Note {
@@ -21,7 +22,7 @@ fn score(quarters: u32, parts: usize) -> Score {
 fn rows(bars: u32, expected: &[u32]) {
     let score = score(bars * 4, 1);
     let found: Vec<u32> =
-        layout(&score, &super::bars(&score)).rows.iter().map(|row| (row.1 - row.0) / 96).collect();
+        layout(&score, &super::bars(&score), 148.0).rows.iter().map(|row| (row.1 - row.0) / 96).collect();
     assert_eq!(found, expected, "{bars} bars");
 }
 
