@@ -24,6 +24,8 @@ pub struct Composer {
     pub styles: Styles,
     /// Where the net is.
     pub device: Device,
+    /// What changes when the weights do.
+    pub identity: String,
 }
 
 /// What a piece goes on from.

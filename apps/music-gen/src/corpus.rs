@@ -274,3 +274,23 @@ fn most_frequent<T: Ord + Clone>(values: impl Iterator<Item = T>) -> Option<T> {
     }
     counts.into_iter().rev().max_by_key(|(_, count)| *count).map(|(value, _)| value)
 }
+
+impl std::str::FromStr for Source {
+    type Err = String;
+
+    /// `STYLE=PATH`, or a path alone for the style `own`. What stands before `=` is a style only if it is
+    /// one word of letters, digits and hyphens.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_style = |name: &str| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        };
+        let (style, path) = match text.split_once('=') {
+            Some((style, path)) if is_style(style) && !Path::new(text).exists() => (style, path),
+            _ => ("own", text),
+        };
+        if path.is_empty() {
+            return Err("no path is given".into());
+        }
+        Ok(Source { style: style.to_string(), path: path.into() })
+    }
+}

@@ -1,13 +1,28 @@
-//! Symbolic music generation, as a library.
+//! Symbolic music generation, as a library: [`load`] a model, [`Composer::compose`] a piece, [`render`] it.
+//!
+//! - `vocabulary`, `grammar`, `encode`: a piece as tokens, and back
+//! - `compose`: request -> piece
+//! - `sound`, `piano_roll`: a piece to hear and to see
+//! - `corpus`, `chorales`, `analysis`, `style`: files -> pieces to learn from
+//! - `train`: pieces -> net
+//! - `evaluate`, `measure`: how good it is
 
 pub mod analysis;
 pub mod chorales;
+pub mod compose;
 pub mod corpus;
 pub mod encode;
 pub mod evaluate;
 pub mod grammar;
+pub mod measure;
+mod model;
 pub mod piano_roll;
+mod render;
 pub mod sound;
 pub mod style;
 pub mod train;
 pub mod vocabulary;
+
+pub use compose::{Composer, Given, Piece, Request};
+pub use model::{Stored, load, save};
+pub use render::{Kind, render};

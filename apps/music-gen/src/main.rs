@@ -1,3 +1,47 @@
-//! Music as MIDI, sound and picture.
+//! Music as MIDI, as sound and as a picture: parse, find the model, compose, write.
 
-fn main() {}
+mod cli;
+mod commands;
+
+use ::cli::Exit;
+
+use crate::cli::{Cli, Verb};
+
+/// The built-in model: the files of its folder.
+const EMBEDDED: Option<hub::Embedded> = if cfg!(feature = "embedded") { Some(embedded::FILES) } else { None };
+
+mod embedded {
+    #[cfg(feature = "embedded")]
+    macro_rules! file {
+        ($name:literal) => {
+            ($name, include_bytes!(concat!("../../../shared/models/music-gen/", $name)) as &[u8])
+        };
+    }
+
+    /// Licence and card travel with the weights.
+    #[cfg(feature = "embedded")]
+    pub const FILES: hub::Embedded = &[
+        file!("config.json"),
+        file!("music.json"),
+        file!("model.safetensors"),
+        file!("README.md"),
+        file!("LICENSE"),
+    ];
+    #[cfg(not(feature = "embedded"))]
+    pub const FILES: hub::Embedded = &[];
+}
+
+fn main() -> std::process::ExitCode {
+    ::cli::start();
+    ::cli::report(run(::cli::parse()))
+}
+
+fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.verb {
+        None => commands::compose::run(&cli.compose),
+        Some(Verb::Train(train)) => commands::train::run(&train),
+        Some(Verb::Evaluate(evaluate)) => commands::evaluate::run(&evaluate),
+        Some(Verb::Models(models)) => models.run("music-gen", EMBEDDED, commands::WANTS).map(Exit::from),
+        Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
+    }
+}

@@ -1,6 +1,5 @@
 //! Learning from a user's music: pieces -> windows of tokens -> `training`.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -265,7 +264,3 @@ fn pick(rng: &mut Rng, weights: impl Iterator<Item = f64> + Clone) -> usize {
     last
 }
 
-/// The weights as they are saved: under the hub's names.
-pub fn weights(fitted: &Fitted) -> BTreeMap<String, Tensor> {
-    fitted.weights.clone()
-}

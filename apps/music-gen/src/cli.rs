@@ -1,0 +1,248 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+use cli::{
+    CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, SamplingArgs, TalkArgs, TrainArgs,
+};
+use media::score::{Key, Metre};
+use music_gen::corpus::Source;
+use music_gen::vocabulary::{Token, key_of};
+
+/// Compose music: as MIDI, as sound, and as a picture
+#[derive(Parser, Debug)]
+#[command(name = "music-gen", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = "Examples:
+  music-gen                                   a chorale that nobody wrote
+  music-gen --style song --bars 12 -o song    song.mid, song.wav and song.png
+  music-gen --harmonise melody.mid -o choir   three voices under a melody
+  music-gen train --data scores/ --out mine   learn from MIDI and MusicXML files
+  music-gen --model mine                      and play in their style")]
+pub struct Cli {
+    /// Another verb than composing.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// Composing.
+    #[command(flatten)]
+    pub compose: ComposeArgs,
+}
+
+/// The verbs beside composing.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Learn from MIDI and MusicXML files
+    Train(Train),
+    /// Measure a model on held-out pieces, as its model card shows it
+    Evaluate(Evaluate),
+    /// List, show, download and delete models
+    Models(ModelsCommand),
+    /// Print a completion script for a shell
+    Completions(CompletionsCommand),
+}
+
+/// `music-gen [PROMPT]`
+#[derive(Args, Debug, Default)]
+pub struct ComposeArgs {
+    /// What to compose, in words: only models that were taught words take it
+    #[arg(value_name = "PROMPT")]
+    pub prompt: Option<String>,
+
+    /// As PROMPT, for words that are also verbs
+    #[arg(long, value_name = "PROMPT", conflicts_with = "prompt")]
+    pub text: Option<String>,
+
+    /// Style, one of the model's; the embedded one has chorale and song [default: the model's first]
+    #[arg(long, value_name = "NAME", help_heading = "Music")]
+    pub style: Option<String>,
+
+    /// Key: C, F#, Bb, Am, "E minor" [default: the model chooses]
+    #[arg(long, value_name = "KEY", value_parser = key, help_heading = "Music")]
+    pub key: Option<Key>,
+
+    /// Time signature, such as 3/4 [default: the style's]
+    #[arg(long, value_name = "N/D", value_parser = metre, help_heading = "Music")]
+    pub metre: Option<Metre>,
+
+    /// Bars to compose, 1 to 512
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=512), help_heading = "Music")]
+    pub bars: u32,
+
+    /// Quarter notes a minute, 20 to 400 [default: the style's]
+    #[arg(long, value_name = "BPM", value_parser = tempo, help_heading = "Music")]
+    pub tempo: Option<f64>,
+
+    /// How many pieces, each with the next seed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Music")]
+    pub count: u32,
+
+    /// Go on from these pieces (MIDI or MusicXML) for --bars more bars
+    #[arg(long = "continue", value_name = "FILE", num_args = 1.., conflicts_with = "harmonise", help_heading = "Music")]
+    pub continue_from: Vec<PathBuf>,
+
+    /// Write the other parts under these melodies (MIDI or MusicXML, the first part)
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["metre"], help_heading = "Music")]
+    pub harmonise: Vec<PathBuf>,
+
+    /// Play with the instruments of a SoundFont instead of the built-in ones
+    #[arg(long, value_name = "FILE.sf2", help_heading = "Music")]
+    pub soundfont: Option<PathBuf>,
+
+    /// How tokens are drawn.
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// Where the result goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `music-gen train`
+#[derive(Args, Debug)]
+pub struct Train {
+    /// What every training takes.
+    #[command(flatten)]
+    pub train: TrainArgs,
+
+    /// Width of a new net, a multiple of 64
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = width, help_heading = "Training")]
+    pub width: usize,
+
+    /// Layers of a new net, 1 to 48
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=48), help_heading = "Training")]
+    pub layers: u16,
+
+    /// Tokens that a new net sees at once, 128 to 8192
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u16).range(128..=8192), help_heading = "Training")]
+    pub context: u16,
+
+    /// Share of the activations that are dropped while learning, 0 to 0.9
+    #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = dropout, help_heading = "Training")]
+    pub dropout: f32,
+
+    /// How often each style is shown, in the order of --data [default: alike]
+    #[arg(long, value_name = "X,Y", value_delimiter = ',', help_heading = "Training")]
+    pub shares: Vec<f64>,
+
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// `music-gen evaluate`
+#[derive(Args, Debug)]
+pub struct Evaluate {
+    /// The data that the model was trained with: [STYLE=]FOLDER or file; its held-out pieces are the measure
+    #[arg(long, value_name = "[STYLE=]PATH", required = true, num_args = 1..)]
+    pub data: Vec<Source>,
+
+    /// Share of a folder's files that was kept aside in training
+    #[arg(long, value_name = "P", default_value_t = 0.1)]
+    pub held_out: f64,
+
+    /// Pieces to compose for the table of statistics
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub count: u32,
+
+    /// Style of the table of statistics, which is made for four voices [default: the model's first]
+    #[arg(long, value_name = "NAME")]
+    pub style: Option<String>,
+
+    /// How tokens are drawn.
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// How much is said.
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+/// Tonic and mode: `C`, `f#m`, `Bb minor`.
+fn key(text: &str) -> Result<Key, String> {
+    let wanted = || format!("{text:?} is no key: a letter A to G, # or b, then nothing for major or m for minor");
+    let mut rest = text.trim().chars();
+    let letter = rest.next().ok_or_else(wanted)?;
+    let natural = "C.D.EF.G.A.B".find(letter.to_ascii_uppercase()).filter(|_| letter != '.').ok_or_else(wanted)?;
+    let rest = rest.as_str();
+    let (shift, mode) = match rest.chars().next() {
+        Some('#' | '♯') => (1, &rest[rest.chars().next().map_or(0, char::len_utf8)..]),
+        Some('b' | '♭') => (11, &rest[rest.chars().next().map_or(0, char::len_utf8)..]),
+        _ => (0, rest),
+    };
+    let minor = match mode.trim().trim_start_matches('-') {
+        "" | "major" | "maj" | "M" => false,
+        "m" | "minor" | "min" => true,
+        _ => return Err(wanted()),
+    };
+    Ok(key_of(((natural + shift) % 12) as u8, minor))
+}
+
+fn metre(text: &str) -> Result<Metre, String> {
+    let parts = text.split_once('/').and_then(|(n, d)| Some((n.parse().ok()?, d.parse().ok()?)));
+    parts
+        .map(|(numerator, denominator)| Metre { numerator, denominator })
+        .filter(|metre| Token::of_metre(*metre).is_some())
+        .ok_or_else(|| {
+            format!("{text:?} is no time signature that can be written: 1 to 16 over 2, 4, 8 or 16, up to 9/4")
+        })
+}
+
+fn number<T: FromStr + PartialOrd>(text: &str, low: T, high: T, wanted: &str) -> Result<T, String> {
+    text.parse().ok().filter(|value| *value >= low && *value <= high).ok_or_else(|| wanted.to_string())
+}
+
+fn tempo(text: &str) -> Result<f64, String> {
+    number(text, 20.0, 400.0, "a number from 20 to 400")
+}
+
+fn dropout(text: &str) -> Result<f32, String> {
+    number(text, 0.0, 0.9, "a number from 0 to 0.9")
+}
+
+fn width(text: &str) -> Result<usize, String> {
+    number(text, 64, 4096, "a multiple of 64, up to 4096").and_then(|width: usize| {
+        if width.is_multiple_of(64) { Ok(width) } else { Err("a multiple of 64, up to 4096".into()) }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_in_many_spellings() {
+        for (text, fifths, minor) in [
+            ("C", 0, false),
+            ("c#m", 4, true),
+            ("Bb", -2, false),
+            ("B♭ major", -2, false),
+            ("E minor", 1, true),
+            ("f#", 6, false),
+            ("Am", 0, true),
+        ] {
+            assert_eq!(key(text), Ok(Key { fifths, minor }), "{text}");
+        }
+        for text in ["", "H", "H#", "C##", "C flat", ".", "Cmm", "é"] {
+            assert!(key(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn metres_are_those_of_the_vocabulary() {
+        assert_eq!(metre("6/8"), Ok(Metre { numerator: 6, denominator: 8 }));
+        for text in ["5/0", "0/4", "4", "4/3", "17/8", "10/4", "-3/4", "3/4/5", ""] {
+            assert!(metre(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `music-gen evaluate`: the tables of a model card.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Result, anyhow};
+use cli::{Exit, Progress, print_text};
+use music_gen::{corpus, measure};
+
+use crate::cli::Evaluate;
+
+/// Melodies that are harmonised for the table.
+const MELODIES: usize = 20;
+
+/// Measures and prints.
+pub fn run(args: &Evaluate) -> Result<Exit> {
+    args.compute.apply()?;
+    let progress = Progress::new(&args.talk);
+    let (composer, _) = super::load(&args.model, &args.compute, &progress)?;
+    let spinner = progress.spinner("reading the pieces");
+    let corpus = corpus::read(&args.data, args.held_out, Some(&composer.styles)).map_err(|why| anyhow!(why))?;
+    spinner.finish();
+    let plan = measure::Plan {
+        style: args.style.clone(),
+        count: args.count as usize,
+        melodies: MELODIES,
+        sampling: super::sampling(&args.sampling, args.compute.seed()),
+    };
+    let bar = progress.bar(args.count as u64 + MELODIES as u64, "composing");
+    let done = AtomicU64::new(0);
+    let report = measure::report(&composer, &corpus, &plan, &|| {
+        bar.set(done.fetch_add(1, Ordering::Relaxed) + 1);
+    });
+    bar.finish();
+    print_text(&report.map_err(|why| anyhow!(why))?)?;
+    Ok(Exit::Done)
+}

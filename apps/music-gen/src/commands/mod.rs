@@ -1,0 +1,39 @@
+//! What each verb does at the terminal.
+
+pub mod compose;
+pub mod evaluate;
+pub mod train;
+
+use anyhow::Result;
+use cli::{ComputeArgs, ModelArgs, Progress, SamplingArgs};
+use hub::{Resolved, Want};
+use models::decoding::Sampling;
+use music_gen::Composer;
+
+/// What a repository must hold to be a model of this app.
+pub const WANTS: &[Want<'static>] = &[
+    Want::required(&["config.json"]),
+    Want::required(&["music.json"]),
+    Want::required(&["model.safetensors"]),
+    Want::optional(&["README.md"]),
+    Want::optional(&["LICENSE*"]),
+];
+
+/// Finds the model and loads it.
+fn load(model: &ModelArgs, compute: &ComputeArgs, progress: &Progress) -> Result<(Composer, Resolved)> {
+    let found = model.resolve(crate::EMBEDDED, WANTS, progress)?;
+    let composer = music_gen::load(&found.location, &compute.device.to_string(), &compute.dtype.to_string())?;
+    Ok((composer, found))
+}
+
+/// Flags over what suits this net: slightly sharper than it learned, without the long tail.
+fn sampling(typed: &SamplingArgs, seed: u64) -> Sampling {
+    Sampling {
+        temperature: typed.temperature.unwrap_or(0.9),
+        top_k: typed.top_k.unwrap_or(0),
+        top_p: typed.top_p.unwrap_or(0.95),
+        min_p: typed.min_p.unwrap_or(0.0),
+        repetition_penalty: typed.repetition_penalty.unwrap_or(1.0),
+        seed,
+    }
+}

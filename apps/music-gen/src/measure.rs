@@ -1,0 +1,237 @@
+//! The model card's figures: how well held-out pieces are foretold, and how composed pieces compare with them.
+
+use std::fmt::Write;
+
+use candle_core::{DType, Tensor};
+use media::score::{Metre, Score};
+use models::decoding::{Sampling, log_softmax};
+use models::nets::llama::Cache;
+use rayon::prelude::*;
+
+use crate::compose::{Composer, Given, Request};
+use crate::corpus::{Corpus, Example};
+use crate::encode::Encoded;
+use crate::evaluate::{CopyIndex, NGram, columns, copying_table, statistics};
+use crate::vocabulary::{self, Token};
+
+/// Negative log likelihood in nats.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Likelihood {
+    /// Sum over all tokens after the headers.
+    pub nats: f64,
+    /// Those tokens.
+    pub tokens: usize,
+    /// Notes in them.
+    pub notes: usize,
+}
+
+impl Likelihood {
+    /// Nats a note: a note's pitch, its length and what says when it sounds.
+    pub fn per_note(&self) -> f64 {
+        self.nats / self.notes.max(1) as f64
+    }
+
+    fn add(mut self, other: Likelihood) -> Likelihood {
+        self.nats += other.nats;
+        self.tokens += other.tokens;
+        self.notes += other.notes;
+        self
+    }
+}
+
+fn of_losses(piece: &Encoded, losses: &[f64]) -> Likelihood {
+    let tokens: Vec<Token> = piece.tokens().skip(piece.header.len()).collect();
+    let notes = tokens.iter().filter(|token| matches!(token, Token::Pitch(_))).count();
+    Likelihood { nats: losses.iter().sum(), tokens: tokens.len(), notes }
+}
+
+/// How well the net foretells pieces. Each token is judged once, with at least half of the context before it
+/// where the piece has as much.
+///
+/// # Errors
+/// Where the net fails.
+pub fn net_likelihood(composer: &Composer, pieces: &[&Example]) -> candle_core::Result<Likelihood> {
+    let all: candle_core::Result<Vec<Likelihood>> =
+        pieces.par_iter().map(|example| piece_likelihood(composer, &example.piece)).collect();
+    Ok(all?.into_iter().fold(Likelihood::default(), Likelihood::add))
+}
+
+fn piece_likelihood(composer: &Composer, piece: &Encoded) -> candle_core::Result<Likelihood> {
+    let context = composer.config.max_position_embeddings;
+    let mut starts = vec![0];
+    for bar in &piece.bars {
+        starts.push(starts[starts.len() - 1] + bar.len());
+    }
+    let body: Vec<u32> = piece.bars.iter().flatten().map(|token| token.id()).collect();
+    let mut losses = Vec::with_capacity(body.len());
+    while losses.len() < body.len() {
+        let done = losses.len();
+        let first = (0..piece.bars.len()).find(|&bar| done - starts[bar].min(done) <= context / 2).unwrap_or(0);
+        let first = if done == 0 { 0 } else { first };
+        let mut ids: Vec<u32> = piece.header_at(first).iter().map(|token| token.id()).collect();
+        let before = ids.len();
+        // A single bar may be longer than half of the context: then its beginning is left out.
+        let from = starts[first].max(done.saturating_sub(context / 2));
+        let room = (context - before).min(body.len() - from);
+        ids.extend(&body[from..from + room]);
+        // The row at a token foretells the next one.
+        let input = Tensor::new(&ids[..ids.len() - 1], &composer.device)?.unsqueeze(0)?;
+        let rows = composer.net.forward(&input, &mut Cache::new(&composer.config))?.squeeze(0)?;
+        let rows: Vec<Vec<f32>> = rows.to_dtype(DType::F32)?.to_vec2()?;
+        for (offset, row) in rows.into_iter().enumerate().skip(before - 1 + done - from) {
+            let mut row = row;
+            log_softmax(&mut row);
+            losses.push(-row[ids[offset + 1] as usize] as f64);
+        }
+    }
+    Ok(of_losses(piece, &losses))
+}
+
+/// How well an n-gram, fitted to the training pieces in every transposition that the net was shown, foretells
+/// the held-out ones.
+fn ngram_likelihood(train: &[Vec<u32>], held_out: &[&Example], order: usize) -> Result<Likelihood, String> {
+    let ngram = NGram::fit(train, order, vocabulary::SIZE).map_err(|error| error.to_string())?;
+    let of_piece = |example: &&Example| {
+        let ids: Vec<u32> = example.piece.tokens().map(|token| token.id()).collect();
+        let losses = ngram.nll(&ids);
+        of_losses(&example.piece, &losses[example.piece.header.len()..])
+    };
+    Ok(held_out.iter().map(of_piece).fold(Likelihood::default(), Likelihood::add))
+}
+
+/// What [`report`] is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The style of the table of statistics.
+    pub style: Option<String>,
+    /// Pieces to compose.
+    pub count: usize,
+    /// Melodies to harmonise.
+    pub melodies: usize,
+    /// How tokens are drawn; piece number n adds n to the seed.
+    pub sampling: Sampling,
+}
+
+/// The figures as Markdown. `on_done` is called after each piece that was composed.
+///
+/// # Errors
+/// In one line: a style without held-out pieces, a net that fails.
+pub fn report(
+    composer: &Composer,
+    corpus: &Corpus,
+    plan: &Plan,
+    on_done: &(dyn Fn() + Sync),
+) -> Result<String, String> {
+    let mut text = String::new();
+    let line = |text: &mut String, words: String| writeln!(text, "{words}").map_err(|error| error.to_string());
+    line(&mut text, "| style | held-out pieces | notes | this model | order-5 Kneser-Ney | unigram | below the 5-gram |".into())?;
+    line(&mut text, "|---|---:|---:|---:|---:|---:|---:|".into())?;
+    for (index, style) in corpus.styles.styles.iter().enumerate() {
+        let held_out: Vec<&Example> = corpus.held_out.iter().filter(|e| e.style == index).collect();
+        if held_out.is_empty() {
+            continue;
+        }
+        let train = transposed(corpus, index);
+        let net = net_likelihood(composer, &held_out).map_err(|error| error.to_string())?;
+        let five = ngram_likelihood(&train, &held_out, 5)?.per_note();
+        let one = ngram_likelihood(&train, &held_out, 1)?.per_note();
+        let (own, gain) = (net.per_note(), 100.0 * (1.0 - net.per_note() / five));
+        let (name, pieces, notes) = (&style.name, held_out.len(), net.notes);
+        line(&mut text, format!("| {name} | {pieces} | {notes} | {own:.3} | {five:.3} | {one:.3} | {gain:.1}% |"))?;
+    }
+    let (index, style) = composer.styles.find(plan.style.as_deref())?;
+    let of_style = |examples: &'_ [Example]| -> Vec<Score> {
+        examples.iter().filter(|e| e.style == index).map(|e| e.score.clone()).collect()
+    };
+    let (real, train) = (of_style(&corpus.held_out), of_style(&corpus.train));
+    if real.is_empty() {
+        return Err(format!("no piece of style {:?} was held back", style.name));
+    }
+    let examples: Vec<&Example> = corpus.held_out.iter().filter(|e| e.style == index).collect();
+    let compose = |number: usize, given: Given| {
+        let example = examples[number % examples.len()];
+        let metre = example.piece.header.iter().find_map(|token| match *token {
+            Token::Metre(numerator, denominator) => Some(Metre { numerator, denominator }),
+            _ => None,
+        });
+        let pickup = example.piece.header.contains(&Token::Pickup) as u32;
+        let mut sampling = plan.sampling.clone();
+        sampling.seed = sampling.seed.wrapping_add(number as u64);
+        let bars = (example.piece.bars.len() as u32 - pickup).max(1);
+        let request =
+            Request { style: Some(style.name.clone()), key: None, metre, bars, tempo: None, sampling, given };
+        let piece = composer.compose(&request, &mut |_, _| {}).map_err(|error| error.to_string());
+        on_done();
+        piece.map(|piece| piece.score)
+    };
+    let composed: Result<Vec<Score>, String> =
+        (0..plan.count).into_par_iter().map(|number| compose(number, Given::Nothing)).collect();
+    let composed = composed?;
+    let harmonised: Result<Vec<Score>, String> = (0..plan.melodies.min(real.len()))
+        .into_par_iter()
+        .map(|number| compose(number, Given::Melody(real[number].clone())))
+        .collect();
+    let harmonised = harmonised?;
+    let untouched = harmonised.iter().zip(&real).filter(|(ours, real)| same_melody(ours, real)).count();
+    let sets = [statistics(&real), statistics(&train), statistics(&harmonised), statistics(&composed)];
+    let melodies = harmonised.len();
+    let titles = [
+        format!("valid ({})", real.len()),
+        format!("train ({})", train.len()),
+        format!("harmonised ({melodies})"),
+        format!("composed ({})", composed.len()),
+    ];
+    let named: Vec<_> = titles.iter().map(String::as_str).zip(&sets).collect();
+    line(&mut text, format!("\n{}", columns(&named)))?;
+    line(&mut text, format!("{untouched} of {melodies} melodies stand note for note in their harmonisation.\n"))?;
+    let index = CopyIndex::new(&train);
+    let reports = [index.report_within(&train), index.report(&real), index.report(&composed)];
+    let titles = ["train, each without itself", "valid", "composed"];
+    let named: Vec<_> = titles.into_iter().zip(&reports).collect();
+    line(&mut text, copying_table(&named))?;
+    Ok(text)
+}
+
+fn transposed(corpus: &Corpus, style: usize) -> Vec<Vec<u32>> {
+    let ranges = corpus.styles.styles[style].ranges();
+    let of_piece = |example: &Example| -> Vec<Vec<u32>> {
+        let ids = |shift: i32| example.piece.transposed(shift).tokens().map(|token| token.id()).collect();
+        // Songs come in twelve keys each and would fill the memory; their own key must do.
+        let shifts = if corpus.train.len() > 500 && example.piece.len() > 2000 {
+            vec![0]
+        } else {
+            example.piece.transposable(&ranges)
+        };
+        shifts.into_iter().map(ids).collect()
+    };
+    corpus.train.iter().filter(|example| example.style == style).flat_map(of_piece).collect()
+}
+
+fn same_melody(ours: &Score, real: &Score) -> bool {
+    let notes = |score: &Score| -> Vec<(u64, u8, u64)> {
+        let part = score.parts.iter().find(|part| !part.notes.is_empty());
+        let ticks = |ticks: u32| ticks as u64 * 10_080 / score.ticks_per_quarter as u64;
+        part.map(|part| part.notes.iter().map(|n| (ticks(n.start), n.pitch, ticks(n.length))).collect())
+            .unwrap_or_default()
+    };
+    notes(ours) == notes(real)
+}
+
+/// Nats a token of an n-gram of the training pieces (as they are and in every transposition that the net was
+/// shown) on the held-out ones, averaged over the styles as the training's held-out loss is; `None` where
+/// nothing was held out.
+///
+/// # Errors
+/// An order that cannot be fitted.
+pub fn ngram_loss(corpus: &Corpus, order: usize) -> Result<Option<f64>, String> {
+    let mut losses = Vec::new();
+    for style in 0..corpus.styles.styles.len() {
+        let held_out: Vec<&Example> = corpus.held_out.iter().filter(|e| e.style == style).collect();
+        let train = transposed(corpus, style);
+        if !held_out.is_empty() && !train.is_empty() {
+            let found = ngram_likelihood(&train, &held_out, order)?;
+            losses.push(found.nats / found.tokens.max(1) as f64);
+        }
+    }
+    Ok((!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64))
+}

@@ -1,0 +1,55 @@
+//! A piece as the bytes of a file.
+
+use anyhow::{Context, Result};
+use media::score::Score;
+
+use crate::{piano_roll, sound};
+
+/// What can be written of a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A MIDI file of type 1.
+    Midi,
+    /// Sound: 16 bit, stereo, 44.1 kHz.
+    Wav,
+    /// A picture of the notes.
+    Png,
+}
+
+impl Kind {
+    /// All, in the order in which they are written.
+    pub const ALL: [Kind; 3] = [Kind::Midi, Kind::Wav, Kind::Png];
+
+    /// The extension of its files.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Kind::Midi => "mid",
+            Kind::Wav => "wav",
+            Kind::Png => "png",
+        }
+    }
+
+    /// The kind that an extension names, in any case.
+    pub fn of_extension(extension: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.extension().eq_ignore_ascii_case(extension))
+    }
+}
+
+/// The bytes of one kind of file. `soundfont` is an SF2 file's bytes; without it the built-in synthesiser
+/// plays.
+///
+/// # Errors
+/// A soundfont that cannot be read, a piece too long to be rendered.
+pub fn render(score: &Score, kind: Kind, soundfont: Option<&[u8]>) -> Result<Vec<u8>> {
+    match kind {
+        Kind::Midi => media::midi::write(score).context("the piece cannot be written as MIDI"),
+        Kind::Png => piano_roll::draw(score).to_png().context("the piano roll cannot be drawn"),
+        Kind::Wav => {
+            let audio = match soundfont {
+                Some(bytes) => sound::soundfont::render_soundfont(score, bytes)?,
+                None => sound::render(score, &sound::Options::default())?,
+            };
+            media::wav::encode(&audio.samples, audio.channels, audio.rate).context("the sound cannot be written")
+        }
+    }
+}
