@@ -1,10 +1,13 @@
 //! The Llama net: its passes agree with each other, and every variable learns.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
+use models::checkpoint::{Checkpoint, Files, save};
 use models::layers::dropout::Dropout;
-use models::layers::init::{seeded, sorted};
+use models::layers::init::{seeded, sorted, trainable};
 use models::layers::loss::{IGNORED, cross_entropy};
 use models::nets::llama::{Cache, Config, Llama};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 fn small() -> Config {
     Config {
@@ -216,4 +219,78 @@ fn absurd_sizes_are_refused_before_anything_is_allocated() {
     refused(|c| c.num_hidden_layers = 1 << 40, "num_hidden_layers");
     refused(|c| c.rms_norm_eps = f64::NAN, "rms_norm_eps");
     refused(|c| c.rope_theta = Some(-1.), "rope_theta");
+}
+
+/// Logits within 1e-4 of the largest, the tolerance that scripts/golden/llama.py chose its seeds by.
+fn check_golden(files: Files, expected: &HashMap<String, Tensor>) -> Result<()> {
+    let checkpoint = Checkpoint::open(files)?;
+    let cfg: Config = checkpoint.config()?;
+    let net = Llama::new(&cfg, checkpoint.vb(DType::F32, &Device::Cpu))?;
+    let ids = expected["ids"].to_dtype(DType::U32)?;
+    assert_close(&net.forward(&ids, &mut Cache::new(&cfg))?, &expected["logits"], 1e-4, "logits");
+    assert_close(&net.forward_train(&ids, &Dropout::NONE)?, &expected["logits"], 1e-4, "training pass");
+
+    let (mut cache, mut ids) = (Cache::new(&cfg), expected["prompt"].to_dtype(DType::U32)?.unsqueeze(0)?);
+    let mut greedy = Vec::new();
+    for _ in 0..64 {
+        ids = net.forward_last(&ids, &mut cache)?.argmax_keepdim(1)?;
+        greedy.push(ids.flatten_all()?.to_vec1::<u32>()?[0] as i64);
+    }
+    assert_eq!(greedy, expected["greedy"].to_vec1::<i64>()?);
+    Ok(())
+}
+
+fn golden_folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden/llama").join(name)
+}
+
+#[test]
+fn transformers_logits_and_greedy_ids_are_reproduced() -> Result<()> {
+    for name in ["grouped-tied", "sharded-bias", "full-f16", "grouped-bf16"] {
+        let folder = golden_folder(name);
+        let expected = candle_core::safetensors::load(folder.join("expected.safetensors"), &Device::Cpu)?;
+        check_golden(Files::Dir(folder), &expected)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn embedded_bytes_do_as_a_folder_does_at_any_alignment() -> Result<()> {
+    for name in ["grouped-tied", "sharded-bias", "full-f16"] {
+        let folder = golden_folder(name);
+        let expected = candle_core::safetensors::load(folder.join("expected.safetensors"), &Device::Cpu)?;
+        for shift in 0..4 {
+            let mut files: Vec<(&'static str, &'static [u8])> = Vec::new();
+            for entry in std::fs::read_dir(&folder)? {
+                let entry = entry?;
+                let mut bytes = vec![0; shift];
+                bytes.extend(std::fs::read(entry.path())?);
+                let name: String = entry.file_name().to_string_lossy().into_owned();
+                files.push((name.leak(), &bytes.leak()[shift..]));
+            }
+            check_golden(Files::Static(files.leak()), &expected)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_trained_net_is_saved_and_read_back() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    for cfg in variants() {
+        let (net, vars) = Llama::init(&cfg, 8, &Device::Cpu)?;
+        let tensors: Vec<_> =
+            sorted(&vars).into_iter().map(|(name, var)| (name, var.as_tensor().clone())).collect();
+        save(folder.path(), &cfg, &tensors, DType::F32)?;
+        let checkpoint = Checkpoint::open(Files::Dir(folder.path().into()))?;
+        let read: Config = checkpoint.config()?;
+        assert_eq!(read, cfg);
+        let vars = candle_nn::VarMap::new();
+        let again = Llama::new(&read, trainable(&vars, checkpoint.vb(DType::F32, &Device::Cpu)))?;
+        assert_eq!(sorted(&vars).len(), tensors.len());
+        let ids = ids(1, 6);
+        let logits = |net: &Llama| net.forward_train(&ids, &Dropout::NONE)?.flatten_all()?.to_vec1::<f32>();
+        assert_eq!(logits(&again)?, logits(&net)?);
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod checkpoint;
 mod decoding;
 mod llama;
 mod random;
