@@ -268,28 +268,30 @@ fn mutated_checkpoints_neither_panic_nor_hang() -> Result<()> {
         tensors.iter().map(|(name, _)| (name.clone(), "x.safetensors".into())).collect();
     let index = json!({ "metadata": {}, "weight_map": map }).to_string().into_bytes();
 
-    let (single, sharded) = (tempfile::tempdir()?, tempfile::tempdir()?);
-    for folder in [single.path(), sharded.path()] {
-        fs::write(folder.join("config.json"), &config)?;
+    // a folder for each file that is mutated, with the others intact
+    let whole = ("model.safetensors", weights.clone());
+    let config = ("config.json", config);
+    let folders = [
+        (tempfile::tempdir()?, vec![whole.clone(), config.clone()]),
+        (tempfile::tempdir()?, vec![config.clone(), whole]),
+        (
+            tempfile::tempdir()?,
+            vec![("model.safetensors.index.json", index), config, ("x.safetensors", weights)],
+        ),
+    ];
+    for (folder, files) in &folders {
+        files.iter().try_for_each(|(name, bytes)| fs::write(folder.path().join(name), bytes))?;
     }
-    fs::write(single.path().join("model.safetensors"), &weights)?;
-    fs::write(sharded.path().join("x.safetensors"), &weights)?;
-    fs::write(sharded.path().join("model.safetensors.index.json"), &index)?;
-
     let mut random = Random(0x2545f4914f6cdd1d);
     let mut read = 0;
     for i in 0..count {
-        let (folder, name, intact) = match i % 4 {
-            0 | 1 => (&single, "model.safetensors", &weights),
-            2 => (&sharded, "model.safetensors.index.json", &index),
-            _ => (&single, "config.json", &config),
-        };
-        let mut mutated = intact.clone();
+        let (folder, files) = &folders[[0, 0, 1, 2][i % 4]];
+        let mut mutated = files[0].1.clone();
         random.mutate(&mut mutated);
-        fs::write(folder.path().join(name), mutated)?;
-        let result = load_and_run(folder.path());
-        fs::write(folder.path().join(name), intact)?;
-        match result {
+        let path = folder.path().join(files[0].0);
+        fs::remove_file(&path)?;
+        fs::write(&path, mutated)?;
+        match load_and_run(folder.path()) {
             Ok(()) => read += 1,
             Err(error) => assert_eq!(error.to_string().lines().count(), 1, "{error}"),
         }

@@ -51,7 +51,7 @@ fn write_weights(
         entries.insert(name.clone(), entry);
     }
     let mut header = Value::Object(entries).to_string();
-    while header.len() % 8 != 0 {
+    while !header.len().is_multiple_of(8) {
         header.push(' ');
     }
     file.write_all(&(header.len() as u64).to_le_bytes())?;

@@ -203,7 +203,8 @@ impl Config {
         {
             let Some(map) = map else { continue };
             let kind = map.get("rope_type").or(map.get("type")).unwrap_or(&Value::Null);
-            if !matches!(kind.as_str(), Some("default")) && !(kind.is_null() && !map.contains_key("factor")) {
+            let plain = kind == "default" || (kind.is_null() && !map.contains_key("factor"));
+            if !plain {
                 refuse!("config.json: {name} of kind {kind} is not supported, only \"default\" is");
             }
             if map.get("partial_rotary_factor").and_then(Value::as_f64).is_some_and(|factor| factor != 1.) {
@@ -237,18 +238,18 @@ impl Config {
             }
         }
         let (heads, kv_heads, head_dim) = (self.num_attention_heads, self.kv_heads(), self.head_dim());
-        if self.head_dim.is_none() && self.hidden_size % heads != 0 {
+        if self.head_dim.is_none() && !self.hidden_size.is_multiple_of(heads) {
             refuse!(
                 "config.json: hidden_size {} is no multiple of num_attention_heads {heads}",
                 self.hidden_size
             );
         }
-        if heads % kv_heads != 0 {
+        if !heads.is_multiple_of(kv_heads) {
             refuse!(
                 "config.json: num_attention_heads {heads} is no multiple of num_key_value_heads {kv_heads}"
             );
         }
-        if head_dim % 2 != 0 {
+        if !head_dim.is_multiple_of(2) {
             refuse!("config.json: head_dim {head_dim} is odd, rotary positions need pairs");
         }
         for (name, value) in
