@@ -75,7 +75,10 @@ fn follow(marks: &[Marks]) -> Option<Vec<usize>> {
                 next_ending = endings.partition_point(|ending| ending.last < section);
                 continue;
             }
-            (section, pass) = (at + 1, 1);
+            // an ending that follows belongs to the pass that is over
+            if marks.get(at + 1).is_none_or(|following| following.ending_start.is_empty()) {
+                (section, pass) = (at + 1, 1);
+            }
         } else if let Some(ending) = ending
             && ending.last == at
             && !beside(next_ending)
@@ -85,6 +88,19 @@ fn follow(marks: &[Marks]) -> Option<Vec<usize>> {
         at += 1;
     }
     Some(order)
+}
+
+/// Where a bracket that is drawn only over the beginning of its ending really ends: at the repeat sign before
+/// the next ending.
+fn repeat_after(marks: &[Marks], stop: usize) -> Option<usize> {
+    if marks[stop].backward.is_some() {
+        return None;
+    }
+    let signs = |mark: &Marks| mark.backward.is_some() || mark.forward || !mark.ending_start.is_empty();
+    let sign = stop + 1 + marks[stop + 1..].iter().position(signs)?;
+    let plain = !marks[sign].forward && marks[sign].ending_start.is_empty();
+    let before_ending = marks.get(sign + 1).is_some_and(|following| !following.ending_start.is_empty());
+    (plain && before_ending).then_some(sign)
 }
 
 fn endings(marks: &[Marks]) -> Vec<Ending> {
@@ -100,7 +116,8 @@ fn endings(marks: &[Marks]) -> Vec<Ending> {
         if endings.last().is_some_and(|ending| ending.last >= first) {
             continue;
         }
-        let last = (first..marks.len()).find(stops).unwrap_or(first);
+        let stop = (first..marks.len()).find(stops).unwrap_or(first);
+        let last = repeat_after(marks, stop).unwrap_or(stop);
         let last_pass = mark.ending_start.iter().copied().max().unwrap_or(1);
         endings.push(Ending { first, last, passes: mark.ending_start.clone(), last_pass });
     }
@@ -159,6 +176,8 @@ mod tests {
         check(&["", "[1 ] :|", "[2 ] :|", ""], &[1, 2, 1, 3, 4]);
         check(&["", "[1 ] :|", "", ":|"], &[1, 2, 1, 3, 4, 3, 4]);
         check(&["", "[1 :|", "[2"], &[1, 2, 1, 3]);
+        check(&["", "[1 ]", ":|", "[2 ]", ""], &[1, 2, 3, 1, 4, 5]);
+        check(&["", ":|3", "[3 ]", ""], &[1, 2, 1, 2, 1, 2, 3, 4]);
     }
 
     #[test]
