@@ -42,7 +42,7 @@ fn score(parts: &[(u8, Vec<Note>)]) -> Score {
 
 /// Chords in four parts.
 fn piece(program: u8) -> Score {
-    let line = |pitches: [u8; 4]| (0..4).map(|i| note(i * 700, 700, pitches[i as usize])).collect();
+    let line = |pitches: [u8; 4]| (0..4).map(|i| note(i * 400, 400, pitches[i as usize])).collect();
     score(&[
         (program, line([67, 69, 71, 72])),
         (program, line([62, 65, 67, 67])),

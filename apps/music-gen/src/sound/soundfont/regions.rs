@@ -58,7 +58,7 @@ pub(super) fn check_key(font: &SoundFont, preset: usize, key: i32, velocity: i32
             let loops = region.get_sample_modes() != LoopMode::NoLoop && length > 0;
             let most = if loops { f64::from(length).min(LONGEST_STEP) } else { LONGEST_STEP };
             if step.is_nan() || step > most {
-                let name = preset.get_name();
+                let (name, step) = (preset.get_name(), step.min(1e6));
                 return Err(refused(format!(
                     "key {key} of its preset '{name}' steps {step:.1} samples at once in a loop of {length}"
                 )));
