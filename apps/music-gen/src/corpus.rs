@@ -11,7 +11,7 @@ use crate::chorales;
 use crate::encode::{Encoded, encode};
 use crate::grammar::Range;
 use crate::style::{REPRESENTATION, Style, StylePart, Styles};
-use crate::vocabulary::{PERCUSSION, STYLES, Token};
+use crate::vocabulary::{PERCUSSION, STYLES, Token, key_of, tonic};
 
 /// A folder or file to learn from, and the style that its pieces are in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,7 +196,8 @@ fn pieces_of(file: &Path) -> Result<Vec<(String, Option<bool>, Score)>, String> 
     Ok(vec![(name, None, score)])
 }
 
-/// Fills in what a file leaves out: key and metre by analysis.
+/// Fills in what a file leaves out: key and metre by analysis. A signature without a mode is read as major
+/// by all readers, so the mode is estimated where the estimate has the same signature.
 pub fn complete(score: &mut Score) {
     if score.metres.is_empty() {
         let (metre, pickup) = estimate_metre(score);
@@ -205,6 +206,11 @@ pub fn complete(score: &mut Score) {
     }
     if score.keys.is_empty() {
         score.keys = vec![Change { start: 0, value: estimate_key(score) }];
+    } else if let Some(key) = score.keys.first().map(|key| key.value).filter(|key| !key.minor) {
+        let estimate = estimate_key(score);
+        if estimate.minor && estimate.fifths == key_of(tonic(key), false).fifths {
+            score.keys[0].value.minor = true;
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use media::score::{Change, Metre, Note, Part, Score};
 
-use crate::grammar::{Grammar, Range};
-use crate::vocabulary::{COUNTDOWN, GRID, PARTS, PERCUSSION, STYLES, Token, bar_length, length_index, tonic};
+use crate::grammar::{Grammar, Range, short_metre};
+use crate::vocabulary::{COUNTDOWN, GRID, PARTS, PERCUSSION, STYLES, Token, bar_length, key_shift, length_index, tonic};
 
 /// A piece that the tokens cannot hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,20 +63,34 @@ impl Encoded {
         self.len() == 0
     }
 
-    /// The piece moved by so many semitones; percussion stays. Pitches saturate at the ends of the scale,
-    /// so ask [`Encoded::transposable`] first.
+    /// Semitones by which the piece lies above its pitch tokens.
+    fn shift(&self) -> i32 {
+        let key = |token: &Token| if let Token::Key(tonic, minor) = token { Some((*tonic, *minor)) } else { None };
+        self.header.iter().find_map(key).map_or(0, |(tonic, minor)| key_shift(tonic, minor))
+    }
+
+    fn programs(&self) -> Vec<u8> {
+        let program = |token: &Token| if let Token::Program(program) = token { Some(*program) } else { None };
+        self.header.iter().filter_map(program).collect()
+    }
+
+    /// The piece moved by so many semitones: another key, and other pitch tokens only where the way from
+    /// C major turns over an octave. Percussion stays. Pitches saturate at the ends of the scale, so ask
+    /// [`Encoded::transposable`] first.
     pub fn transposed(&self, semitones: i32) -> Encoded {
-        let programs: Vec<u8> = self
-            .header
-            .iter()
-            .filter_map(|token| if let Token::Program(program) = token { Some(*program) } else { None })
-            .collect();
+        let programs = self.programs();
+        let turned = |tonic: u8| (tonic as i32 + semitones).rem_euclid(12) as u8;
+        let key = self.header.iter().find_map(|token| match token {
+            Token::Key(tonic, minor) => Some(key_shift(turned(*tonic), *minor)),
+            _ => None,
+        });
+        let octave = semitones - (key.unwrap_or(0) - self.shift());
+        let moved = |pitch: u8| (pitch as i32 + octave).clamp(0, 127) as u8;
         let mut part = 0;
-        let mut moved = |token: &Token| match *token {
-            Token::Key(tonic, minor) => Token::Key((tonic as i32 + semitones).rem_euclid(12) as u8, minor),
-            Token::Pitch(pitch) if programs.get(part) != Some(&PERCUSSION) => {
-                Token::Pitch((pitch as i32 + semitones).clamp(0, 127) as u8)
-            }
+        let mut move_token = |token: &Token| match *token {
+            Token::Key(tonic, minor) => Token::Key(turned(tonic), minor),
+            Token::Pitch(pitch) if programs.get(part) != Some(&PERCUSSION) => Token::Pitch(moved(pitch)),
+            Token::Sounding(pitch) if programs.first() != Some(&PERCUSSION) => Token::Sounding(moved(pitch)),
             Token::Lead => {
                 part = 0;
                 Token::Lead
@@ -87,27 +101,23 @@ impl Encoded {
             }
             other => other,
         };
-        let header = self.header.iter().map(&mut moved).collect();
-        Encoded { header, bars: self.bars.iter().map(|bar| bar.iter().map(&mut moved).collect()).collect() }
+        let header = self.header.iter().map(&mut move_token).collect();
+        Encoded { header, bars: self.bars.iter().map(|bar| bar.iter().map(&mut move_token).collect()).collect() }
     }
 
-    /// Lowest and highest pitch of each part; `None` for a part that is percussion or silent.
+    /// Lowest and highest MIDI note number of each part; `None` for a part that is percussion or silent.
     pub fn extremes(&self) -> Vec<Option<Range>> {
-        let mut extremes: Vec<Option<Range>> = Vec::new();
-        let mut programs = Vec::new();
+        let (programs, shift) = (self.programs(), self.shift());
+        let mut extremes: Vec<Option<Range>> = vec![None; programs.len()];
         let mut part = 0;
-        for token in self.tokens() {
+        for token in self.bars.iter().flatten() {
             match token {
-                Token::Program(program) => {
-                    extremes.push(None);
-                    programs.push(program);
-                }
                 Token::Lead => part = 0,
-                Token::Part(number) => part = number as usize,
+                Token::Part(number) => part = *number as usize,
                 Token::Pitch(pitch) if programs.get(part).is_some_and(|&program| program != PERCUSSION) => {
+                    let pitch = (*pitch as i32 + shift).clamp(0, 127) as u8;
                     let range = extremes[part].get_or_insert(Range { low: pitch, high: pitch });
-                    range.low = range.low.min(pitch);
-                    range.high = range.high.max(pitch);
+                    *range = range.widened(Range { low: pitch, high: pitch });
                 }
                 _ => {}
             }
@@ -131,24 +141,18 @@ impl Encoded {
     }
 
     /// The header as it stands before a window that begins at some bar: `Middle` for `Begin` when it is not
-    /// the first, without the mark of an incomplete first bar, and with the key and metre that hold there.
+    /// the first, without the mark of an incomplete first bar, and with the metre that holds there. The key
+    /// stays the first one, since the pitches are written from it.
     pub fn header_at(&self, first: usize) -> Vec<Token> {
         if first == 0 {
             return self.header.clone();
         }
-        let (mut key, mut metre) = (None, None);
-        for token in self.bars[..first.min(self.bars.len())].iter().flatten() {
-            match token {
-                Token::Key(..) => key = Some(*token),
-                Token::Metre(..) => metre = Some(*token),
-                _ => {}
-            }
-        }
+        let before = self.bars[..first.min(self.bars.len())].iter().flatten();
+        let metre = before.rev().find(|token| matches!(token, Token::Metre(..)));
         let at = |token: &Token| match token {
             Token::Begin => Some(Token::Middle),
             Token::Pickup => None,
-            Token::Key(..) => Some(key.unwrap_or(*token)),
-            Token::Metre(..) => Some(metre.unwrap_or(*token)),
+            Token::Metre(..) => Some(*metre.unwrap_or(token)),
             other => Some(*other),
         };
         self.header.iter().filter_map(at).collect()
@@ -226,6 +230,19 @@ impl Writer {
         placed
     }
 
+    /// Writes a MIDI note number for the part whose turn it is.
+    fn put_pitch(&mut self, pitch: u8) -> bool {
+        self.grammar.pitch_token(self.grammar.part(), pitch).is_some_and(|token| self.put(token))
+    }
+
+    /// Begins a group: its position, and what sounds through it.
+    fn put_group(&mut self, position: u8) {
+        self.put(Token::Position(position));
+        while let Some(token) = self.grammar.due_sounding() {
+            self.put(token);
+        }
+    }
+
     /// Writes the longest length, up to `ticks`, that may stand here.
     fn put_length(&mut self, ticks: u32) {
         let mut index = length_index(ticks);
@@ -243,7 +260,7 @@ impl Writer {
             // What is left of a note whose length is not in the vocabulary: shorter than a
             // thirty-second it is silence, else it is struck again.
             Some(note) if note.start == moment || note.end() - moment > 3 => {
-                if !self.put(Token::Pitch(note.pitch)) {
+                if !self.put_pitch(note.pitch) {
                     self.put(Token::Rest);
                 }
                 self.put_length(note.end().min(until) - moment);
@@ -273,7 +290,7 @@ impl Writer {
         }
         self.put(Token::Others);
         while let Some(position) = self.grammar.next_position() {
-            self.put(Token::Position(position));
+            self.put_group(position);
             let moment = start + position as u32;
             for number in (1..parts.len()).rev() {
                 if self.put(Token::Part(number as u8)) {
@@ -296,7 +313,7 @@ impl Writer {
         }
         self.put(Token::Others);
         for moment in onsets(&notes[1..]) {
-            self.put(Token::Position((moment - start) as u8));
+            self.put_group((moment - start) as u8);
             for number in (1..parts.len()).rev() {
                 if notes[number].iter().any(|note| note.start == moment) && self.put(Token::Part(number as u8)) {
                     self.chord(&notes[number], moment);
@@ -307,7 +324,7 @@ impl Writer {
 
     fn chord(&mut self, notes: &[Note], moment: u32) {
         for note in notes.iter().rev().filter(|note| note.start == moment) {
-            if self.put(Token::Pitch(note.pitch)) {
+            if self.put_pitch(note.pitch) {
                 self.put_length(note.length);
             }
         }
@@ -352,17 +369,7 @@ fn grid(score: &Score) -> Result<Gridded, Error> {
         return Err(Error::Parts(parts.len()));
     }
     let end = parts.iter().flat_map(|part| &part.notes).map(Note::end).max().unwrap_or(0);
-    let mut bars: Vec<Bar> = Vec::new();
-    let mut start = 0;
-    while start < end {
-        let metre = metres.iter().rev().find(|m| m.start <= start).unwrap_or(&metres[0]).value;
-        if Token::of_metre(metre).is_none() {
-            return Err(Error::Metre(metre.numerator, metre.denominator));
-        }
-        bars.push(Bar { start, metre });
-        // A metre that begins inside this bar cuts it short in the file; the tokens keep whole bars.
-        start += bar_length(metre);
-    }
+    let bars = bars(&metres, end)?;
     // Voices tie over bar lines, which the grammar follows in one metre only.
     let voices = bars.iter().all(|bar| bar.metre == bars[0].metre)
         && parts.iter().all(|part| part.notes.windows(2).all(|pair| pair[0].end() <= pair[1].start));
@@ -376,6 +383,25 @@ fn grid(score: &Score) -> Result<Gridded, Error> {
         .collect();
     let tempo = score.tempos.first().map_or(100.0, |tempo| tempo.value);
     Ok(Gridded { parts, bars, keys, tempo, pickup: pickup > 0, voices })
+}
+
+/// The bars up to a tick. A metre that begins inside a bar cuts it: the bar is then written in the metre of
+/// what is left of it, where there is one.
+fn bars(metres: &[Change<Metre>], end: u32) -> Result<Vec<Bar>, Error> {
+    let mut bars: Vec<Bar> = Vec::new();
+    let mut start = 0;
+    while start < end {
+        let next = metres.partition_point(|metre| metre.start <= start);
+        let metre = metres[next.max(1) - 1].value;
+        if Token::of_metre(metre).is_none() {
+            return Err(Error::Metre(metre.numerator, metre.denominator));
+        }
+        let rest = metres.get(next).map(|metre| metre.start - start).filter(|rest| *rest < bar_length(metre));
+        let cut = rest.and_then(short_metre).filter(|metre| Token::of_metre(*metre).is_some());
+        bars.push(Bar { start, metre: cut.unwrap_or(metre) });
+        start += bar_length(cut.unwrap_or(metre));
+    }
+    Ok(bars)
 }
 
 /// A note ends where its own pitch is struck again, and, in a line, a hair's overlap with the next note is

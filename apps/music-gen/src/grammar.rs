@@ -4,8 +4,11 @@
 //! piece   = Begin Style Key Metre Tempo (Part Program)+ [Voices] [Pickup] bar+ End
 //! bar     = BarsLeft [Metre] [Key] Lead moment* Others group*
 //! moment  = Position (Pitch Length)+                     the leading part, number 0
-//! group   = Position (Part (Pitch Length)+)+             all others, parts and pitches downwards
+//! group   = Position Sounding* (Part (Pitch Length)+)+   all others, parts and pitches downwards
 //! ```
+//!
+//! `Sounding` repeats, from the top, what parts that say nothing in this group have sounding at its moment:
+//! with `Voices` each of them, else the leading part alone.
 //!
 //! With `Voices` a part has one note at a time and writes `Rest Length` where it is silent: the next
 //! position is then always the earliest moment at which some voice falls free, every such voice must go
@@ -15,7 +18,9 @@
 
 use media::score::{Change, Metre, Note, Part, Score};
 
-use crate::vocabulary::{COUNTDOWN, GRID, LENGTHS, PARTS, PERCUSSION, TEMPOS, Token, bar_length, key_of};
+use crate::vocabulary::{
+    COUNTDOWN, GRID, LENGTHS, PARTS, PERCUSSION, TEMPOS, Token, bar_length, key_of, key_shift,
+};
 
 /// Pitches that a part may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -41,9 +46,12 @@ impl Range {
     }
 }
 
+/// No note is longer than this many ticks: how far back a sounding note may have begun.
+const COUNTED: u32 = LENGTHS[LENGTHS.len() - 1] + 1;
+
 /// A token that may not stand where it stood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("token {token:?} may not follow at place {place}")]
+#[error("token {token:?} may not stand at place {place}")]
 pub struct Misplaced {
     /// The offender.
     pub token: Token,
@@ -63,6 +71,7 @@ enum Expect {
     Program,
     BarHead,
     Section,
+    Sounding,
     PartNumber,
     Pitch,
     Length,
@@ -96,6 +105,9 @@ pub struct Grammar {
     sounding: Vec<[u32; 128]>,
     notes: Vec<Vec<Note>>,
     end: Option<u32>,
+    shift: i32,
+    /// Pitches to repeat before this group's parts, the next one last.
+    echo: Vec<u8>,
 }
 
 impl Grammar {
@@ -126,6 +138,8 @@ impl Grammar {
             sounding: Vec::new(),
             notes: Vec::new(),
             end: None,
+            shift: 0,
+            echo: Vec::new(),
         }
     }
 
@@ -159,19 +173,14 @@ impl Grammar {
         self.voices
     }
 
-    /// Absolute tick at which the present bar begins.
-    pub fn bar_start(&self) -> u32 {
-        self.bar_start
-    }
-
     /// Whether the leading part's section is open, and where its voice falls free.
     pub fn lead_time(&self) -> Option<u32> {
         (self.lead && self.expect == Expect::Section).then(|| self.ends[0])
     }
 
-    /// The part whose pitch is asked for now, and the moment.
-    pub fn asked(&self) -> Option<(usize, u32)> {
-        (self.expect == Expect::Pitch).then(|| (self.part, self.now()))
+    /// The part that writes, or wrote last.
+    pub fn part(&self) -> usize {
+        self.part
     }
 
     /// The notes of each part so far, in order of arrival.
@@ -265,6 +274,7 @@ impl Grammar {
                 .is_some_and(|change| change.value != (tonic, minor) && change.start < self.bar_start),
             (Expect::Section, Token::Others) => self.lead && (!self.voices || self.lead_may_close()),
             (Expect::Section, Token::Position(position)) => self.allows_position(position as u32),
+            (Expect::Sounding, Token::Sounding(_)) => self.due_sounding() == Some(token),
             (Expect::PartNumber | Expect::Section, Token::Part(part)) => self.allows_part(part as usize),
             (Expect::Pitch, Token::Rest) => self.voices,
             (Expect::Pitch | Expect::Section, Token::Pitch(pitch)) => self.allows_pitch(pitch),
@@ -323,9 +333,47 @@ impl Grammar {
         if self.expect == Expect::Section && (self.voices || self.above.is_none()) {
             return false;
         }
-        self.range(self.part).contains(pitch)
-            && self.above.is_none_or(|above| pitch < above)
-            && self.sounding[self.part][pitch as usize] <= self.now()
+        self.absolute(pitch).is_some_and(|pitch| {
+            self.range(self.part).contains(pitch)
+                && self.above.is_none_or(|above| pitch < above)
+                && self.sounding[self.part][pitch as usize] <= self.now()
+        })
+    }
+
+    /// The MIDI note number that a pitch token of the present part means.
+    fn absolute(&self, pitch: u8) -> Option<u8> {
+        let shift = if self.programs.get(self.part) == Some(&PERCUSSION) { 0 } else { self.shift };
+        u8::try_from(pitch as i32 + shift).ok().filter(|pitch| *pitch < 128)
+    }
+
+    /// The pitch token that means a MIDI note number in a part; `None` outside the vocabulary.
+    pub fn pitch_token(&self, part: usize, pitch: u8) -> Option<Token> {
+        self.relative(part, pitch).map(Token::Pitch)
+    }
+
+    fn relative(&self, part: usize, pitch: u8) -> Option<u8> {
+        let shift = if self.programs.get(part) == Some(&PERCUSSION) { 0 } else { self.shift };
+        u8::try_from(pitch as i32 - shift).ok().filter(|pitch| *pitch < 128)
+    }
+
+    /// The next token that only repeats what sounds, if one is due.
+    pub fn due_sounding(&self) -> Option<Token> {
+        self.echo.last().filter(|_| self.expect == Expect::Sounding).map(|pitch| Token::Sounding(*pitch))
+    }
+
+    /// What sounds through this moment in parts that say nothing in its group, the topmost part last.
+    fn sounding_through(&self) -> Vec<u8> {
+        let now = self.now();
+        let speaks = |part: usize| part > 0 && (!self.voices || self.ends[part] == now);
+        let sounding = |part: usize| {
+            let notes = self.notes[part].iter().rev().take_while(|note| note.start + COUNTED > now);
+            notes.filter(|note| note.start <= now && now < note.end()).map(|note| note.pitch).max()
+        };
+        (0..self.programs.len())
+            .rev()
+            .filter(|&part| !speaks(part))
+            .filter_map(|part| self.relative(part, sounding(part)?))
+            .collect()
     }
 
     fn range(&self, part: usize) -> Range {
@@ -348,6 +396,9 @@ impl Grammar {
                 Expect::Key
             }
             Token::Key(tonic, minor) => {
+                if self.bar == 0 {
+                    self.shift = key_shift(tonic, minor);
+                }
                 self.keys.push(Change { start: self.bar_start, value: (tonic, minor) });
                 if self.bar == 0 { Expect::Metre } else { Expect::BarHead }
             }
@@ -395,7 +446,16 @@ impl Grammar {
                 }
                 self.started = true;
                 self.part = if self.lead { 0 } else { self.programs.len() };
-                if self.lead { Expect::Pitch } else { Expect::PartNumber }
+                if self.lead {
+                    Expect::Pitch
+                } else {
+                    self.echo = self.sounding_through();
+                    if self.echo.is_empty() { Expect::PartNumber } else { Expect::Sounding }
+                }
+            }
+            Token::Sounding(_) => {
+                self.echo.pop();
+                if self.echo.is_empty() { Expect::PartNumber } else { Expect::Sounding }
             }
             Token::Part(part) => {
                 self.part = part as usize;
@@ -407,7 +467,7 @@ impl Grammar {
                 Expect::Length
             }
             Token::Pitch(pitch) => {
-                self.pitch = Some(pitch);
+                self.pitch = self.absolute(pitch);
                 Expect::Length
             }
             Token::Length(index) => {
@@ -479,10 +539,10 @@ impl Grammar {
 }
 
 /// The time signature of an incomplete bar of so many ticks.
-fn short_metre(ticks: u32) -> Option<Metre> {
+pub(crate) fn short_metre(ticks: u32) -> Option<Metre> {
     [4u8, 8, 16, 32].into_iter().find_map(|denominator| {
         let beat = 4 * GRID / denominator as u32;
-        (ticks > 0 && ticks.is_multiple_of(beat))
+        (ticks > 0 && ticks <= 16 * beat && ticks.is_multiple_of(beat))
             .then_some(Metre { numerator: (ticks / beat) as u8, denominator })
     })
 }

@@ -1,11 +1,13 @@
 //! The token vocabulary: what a piece is written with.
 //!
 //! REMI's idea (Huang and Yang 2020, <https://arxiv.org/abs/2002.00212>): explicit bars and positions in
-//! the bar, so that a net sees metre without counting; explicit lengths, so that no note can hang. Three
+//! the bar, so that a net sees metre without counting; explicit lengths, so that no note can hang. Some
 //! things are our own, and `grammar.rs` shows the order of the tokens. Every bar says how many bars are
 //! left, which lets a piece of a given length end with its cadence. The leading part writes its whole bar
-//! before the others write theirs, so that harmonising a given melody and composing are one task. Parts
-//! are numbered and carry an instrument, so that one vocabulary serves any line-up.
+//! before the others write theirs, so that harmonising a given melody and composing are one task. Each
+//! moment of the others first repeats what sounds through it, so that the harmony stands together.
+//! Pitches are written as if in C major or A minor. Parts are numbered and carry an instrument, so that
+//! one vocabulary serves any line-up.
 //!
 //! Single tokens were preferred to compound words (several heads a step): the net stays a plain Llama,
 //! and the grammar can rule each choice by itself.
@@ -76,10 +78,13 @@ pub enum Token {
     BarsLeft(u8),
     /// Position in the bar in grid ticks.
     Position(u8),
-    /// MIDI note number.
+    /// A note begins: its MIDI note number as it would be in C major or A minor, see [`key_shift`].
     Pitch(u8),
     /// Index into [`LENGTHS`].
     Length(u8),
+    /// A note of another part sounds at this moment: what the parts that follow must harmonise with. Its
+    /// number is that of [`Token::Pitch`].
+    Sounding(u8),
 }
 
 const STYLE: u32 = 9;
@@ -93,8 +98,10 @@ const POSITION: u32 = BARS_LEFT + COUNTDOWN + 1;
 const PITCH: u32 = POSITION + LONGEST_BAR;
 const LENGTH: u32 = PITCH + 128;
 
+const SOUNDING: u32 = LENGTH + LENGTHS.len() as u32;
+
 /// Number of tokens.
-pub const SIZE: usize = LENGTH as usize + LENGTHS.len();
+pub const SIZE: usize = SOUNDING as usize + 128;
 
 impl Token {
     /// The token's number, below [`SIZE`].
@@ -122,6 +129,7 @@ impl Token {
             Token::Position(position) => POSITION + position as u32,
             Token::Pitch(pitch) => PITCH + pitch as u32,
             Token::Length(index) => LENGTH + index as u32,
+            Token::Sounding(pitch) => SOUNDING + pitch as u32,
         }
     }
 
@@ -149,7 +157,8 @@ impl Token {
             BARS_LEFT..POSITION => Token::BarsLeft((id - BARS_LEFT) as u8),
             POSITION..PITCH => Token::Position((id - POSITION) as u8),
             PITCH..LENGTH => Token::Pitch((id - PITCH) as u8),
-            _ if (id as usize) < SIZE => Token::Length((id - LENGTH) as u8),
+            LENGTH..SOUNDING => Token::Length((id - LENGTH) as u8),
+            _ if (id as usize) < SIZE => Token::Sounding((id - SOUNDING) as u8),
             _ => return None,
         })
     }
@@ -186,6 +195,12 @@ pub fn bar_length(metre: Metre) -> u32 {
 /// Pitch class of the tonic; 0 is C.
 pub fn tonic(key: Key) -> u8 {
     (key.fifths as i32 * 7 + if key.minor { 9 } else { 0 }).rem_euclid(12) as u8
+}
+
+/// Semitones, -5 to 6, by which a piece in this key lies above C major or A minor: pitches are written
+/// without them, so that a scale degree is the same token in every key, and a net need not learn each key.
+pub fn key_shift(tonic: u8, minor: bool) -> i32 {
+    (tonic as i32 + if minor { 3 } else { 0 } + 5).rem_euclid(12) - 5
 }
 
 /// The key signature with this tonic, with at most six flats or sharps.
@@ -226,6 +241,13 @@ mod tests {
         }
         assert_eq!(key_of(9, true), Key { fifths: 0, minor: true });
         assert_eq!(key_of(10, false), Key { fifths: -2, minor: false });
+    }
+
+    #[test]
+    fn shifts_lead_to_c_major_and_a_minor() {
+        for (tonic, minor, expected) in [(0, false, 0), (9, true, 0), (7, false, -5), (6, false, 6), (2, true, 5)] {
+            assert_eq!(key_shift(tonic, minor), expected);
+        }
     }
 
     #[test]
