@@ -11,8 +11,9 @@ use models::nets::llama::{Cache, Config, Llama};
 
 use crate::encode::{Encoded, encode};
 use crate::grammar::{Grammar, Range};
+use crate::model::Stored;
 use crate::style::Styles;
-use crate::vocabulary::{self, COUNTDOWN, GRID, Token, bar_length, tonic};
+use crate::vocabulary::{self, COUNTDOWN, GRID, Token, tonic};
 
 /// A net with what it knows of its styles.
 pub struct Composer {
@@ -24,8 +25,8 @@ pub struct Composer {
     pub styles: Styles,
     /// Where the net is.
     pub device: Device,
-    /// What changes when the weights do.
-    pub identity: String,
+    /// The files that it was read from.
+    pub stored: Stored,
 }
 
 /// What a piece goes on from.
@@ -153,7 +154,7 @@ impl Composer {
                 on_note(bar, bar + writer.grammar.bars_left());
             }
         }
-        self.finish(request, writer, &names)
+        self.finish(request, writer, &names, &style.name)
     }
 
     /// The tokens of a header, as far as the request decides them; `None` where the net chooses.
@@ -184,7 +185,7 @@ impl Composer {
         }
     }
 
-    fn finish(&self, request: &Request, writer: Writer, names: &[String]) -> Result<Piece, Error> {
+    fn finish(&self, request: &Request, writer: Writer, names: &[String], style: &str) -> Result<Piece, Error> {
         let grammar = &writer.grammar;
         let mut score = grammar.score(names);
         if score.end() == 0 {
@@ -196,6 +197,7 @@ impl Composer {
         });
         score.tempos = vec![Change { start: 0, value: tempo }];
         let key = score.keys[0].value;
+        score.title = Some(title(request, style, key));
         let metre = score.metres.last().map_or(Metre { numerator: 4, denominator: 4 }, |m| m.value);
         let metre = if score.metres.len() <= 2 { metre } else { score.metres[0].value };
         match &request.given {
@@ -213,6 +215,18 @@ impl Composer {
             score,
         })
     }
+}
+
+/// The title of what was given, else the style and the key: `Chorale in Eb major`.
+fn title(request: &Request, style: &str, key: Key) -> String {
+    if let Given::Beginning(given) | Given::Melody(given) = &request.given
+        && let Some(title) = &given.title
+    {
+        return title.clone();
+    }
+    let mut letters = style.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{} in {}", letters.as_str(), key_name(key))
 }
 
 /// Puts what was given back note for note: the grid may have rounded it. Ticks become those of the given
@@ -455,22 +469,12 @@ impl Writer<'_> {
     }
 }
 
-/// Grid ticks to seconds at a tempo.
-pub fn seconds(ticks: u32, tempo: f64) -> f64 {
-    ticks as f64 / GRID as f64 * 60.0 / tempo
-}
-
 /// The key as people write it, such as `Eb major`.
 pub fn key_name(key: Key) -> String {
     const SHARP: [&str; 12] = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"];
     const FLAT: [&str; 12] = ["C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B"];
     let names = if key.fifths < 0 { FLAT } else { SHARP };
     format!("{} {}", names[tonic(key) as usize], if key.minor { "minor" } else { "major" })
-}
-
-/// Bars of a metre in ticks of the grid, for those who ask from outside.
-pub fn bar_ticks(metre: Metre) -> u32 {
-    bar_length(metre)
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use batch::Content;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
+use models::checkpoint::{Checkpoint, Files};
 use models::nets::llama::{Config, Llama};
 
 use crate::compose::Composer;
@@ -15,37 +15,30 @@ use crate::vocabulary;
 
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
+/// No file of a model of this app is larger.
+const LIMIT: u64 = 1 << 32;
 
-/// The files of a model, not yet read into a net.
-#[derive(Debug, Clone)]
+/// A model's files, not yet read into a net.
 pub struct Stored {
-    location: hub::Location,
+    checkpoint: Checkpoint,
 }
 
 impl Stored {
     /// A model at a place that `hub` found.
     ///
     /// # Errors
-    /// A single file: a model of this app is a folder.
+    /// A single file: a model of this app is a folder. Weights that are missing, cut or no safetensors.
     pub fn open(location: &hub::Location) -> Result<Stored> {
-        if let hub::Location::File(path) = location {
-            bail!("{}: a model of music-gen is a folder with {CONFIG}, {} and {WEIGHTS}", path.display(), style::FILE);
-        }
-        Ok(Stored { location: location.clone() })
-    }
-
-    fn read(&self, name: &str) -> Result<Vec<u8>> {
-        match &self.location {
-            hub::Location::Dir(folder) | hub::Location::File(folder) => {
-                let path = folder.join(name);
-                std::fs::read(&path).with_context(|| path.display().to_string())
-            }
-            hub::Location::Embedded(files) => files
-                .iter()
-                .find(|(file, _)| *file == name)
-                .map(|(_, bytes)| bytes.to_vec())
-                .ok_or_else(|| anyhow!("the embedded model has no {name}")),
-        }
+        let files = match location {
+            hub::Location::Dir(folder) => Files::Dir(folder.clone()),
+            hub::Location::Embedded(files) => Files::Static(files),
+            hub::Location::File(path) => bail!(
+                "{}: a model of music-gen is a folder with {CONFIG}, {} and {WEIGHTS}",
+                path.display(),
+                style::FILE
+            ),
+        };
+        Ok(Stored { checkpoint: Checkpoint::open(files)? })
     }
 
     /// The net's configuration.
@@ -53,14 +46,15 @@ impl Stored {
     /// # Errors
     /// A file that is missing or not a configuration of a net with this vocabulary.
     pub fn config(&self) -> Result<Config> {
-        let config: Config = serde_json::from_slice(&self.read(CONFIG)?).context(CONFIG)?;
+        let config: Config = self.checkpoint.config()?;
         config.validate()?;
-        if config.vocab_size != vocabulary::SIZE {
-            let (found, ours) = (config.vocab_size, vocabulary::SIZE);
+        let (found, context) = (config.vocab_size, config.max_position_embeddings);
+        if found != vocabulary::SIZE {
+            let ours = vocabulary::SIZE;
             bail!("{CONFIG}: a vocabulary of {found} tokens is not that of music-gen, which has {ours}");
         }
-        if config.max_position_embeddings < 128 {
-            bail!("{CONFIG}: a context of {} tokens is less than the 128 that a bar needs", config.max_position_embeddings);
+        if context < 128 {
+            bail!("{CONFIG}: a context of {context} tokens is less than the 128 that a bar needs");
         }
         Ok(config)
     }
@@ -70,25 +64,22 @@ impl Stored {
     /// # Errors
     /// A file that is missing or of another form.
     pub fn styles(&self) -> Result<Styles> {
-        let bytes = self.read(style::FILE)?;
+        let bytes = self.checkpoint.files().read(style::FILE, LIMIT)?;
         let text = std::str::from_utf8(&bytes).with_context(|| format!("{}: not text", style::FILE))?;
         Styles::parse(text).map_err(|why| anyhow!(why))
     }
 
     /// The weights, widened or rounded to a number format.
-    ///
-    /// # Errors
-    /// A file that is missing, cut or no safetensors.
-    pub fn weights(&self, dtype: DType, device: &Device) -> Result<VarBuilder<'static>> {
-        VarBuilder::from_buffered_safetensors(self.read(WEIGHTS)?, dtype, device).context(WEIGHTS)
+    pub fn weights(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
+        self.checkpoint.vb(dtype, device)
     }
 
-    /// What changes when the weights do: the sum of their bytes.
+    /// What changes when the weights do: a hash of their bytes.
     ///
     /// # Errors
-    /// A file that is missing.
+    /// A file that cannot be read.
     pub fn identity(&self) -> Result<String> {
-        let sum = Content::Bytes(self.read(WEIGHTS)?).digest()?;
+        let sum = batch::Content::Bytes(self.checkpoint.files().read(WEIGHTS, LIMIT)?).digest()?;
         Ok(sum.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
@@ -107,8 +98,8 @@ pub fn load(location: &hub::Location, device: &str, dtype: &str) -> Result<Compo
     let stored = Stored::open(location)?;
     let (config, styles) = (stored.config()?, stored.styles()?);
     let device = models::device::open(device)?;
-    let net = Llama::new(&config, stored.weights(dtype, &device)?).context(WEIGHTS)?;
-    Ok(Composer { net, config, styles, device, identity: stored.identity()? })
+    let net = Llama::new(&config, stored.weights(dtype, &device))?;
+    Ok(Composer { net, config, styles, device, stored })
 }
 
 /// Writes a model's folder; weights in f16.

@@ -63,6 +63,8 @@ pub struct Plan {
     pub dropout: f32,
     /// How often each style is shown, in the order of the styles; equal shares where empty.
     pub shares: Vec<f64>,
+    /// What the weights to start from hash to, where there are any: a run goes on only from its own base.
+    pub base: Option<String>,
     /// Length, rate and the like.
     pub options: Options,
 }
@@ -168,9 +170,12 @@ impl Task for Music<'_> {
         let cfg = &self.plan.config;
         let (layers, width, context) = (cfg.num_hidden_layers, cfg.hidden_size, cfg.max_position_embeddings);
         let tokens: usize = self.corpus.train.iter().map(|example| example.piece.len()).sum();
+        let base = self.plan.base.as_deref().map_or(String::new(), |base| format!(", from {:.12}", base));
         format!(
-            "{} pieces, {tokens} tokens, {layers} layers of {width}, context {context}, batch {}, dropout {}, shares {:?}",
+            "{} pieces, {tokens} tokens {:016x}, {layers} layers of {width}, context {context}, batch {}, dropout {}, \
+             shares {:?}{base}",
             pieces.join(", "),
+            hash(&self.corpus.train),
             self.plan.batch,
             self.plan.dropout,
             self.plan.shares
@@ -200,6 +205,12 @@ impl Task for Music<'_> {
         }
         Ok((!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64))
     }
+}
+
+/// FNV-1a over all tokens.
+fn hash(examples: &[Example]) -> u64 {
+    let tokens = examples.iter().flat_map(|example| example.piece.tokens());
+    tokens.fold(0xcbf2_9ce4_8422_2325, |hash, token| (hash ^ token.id() as u64).wrapping_mul(0x100_0000_01b3))
 }
 
 fn batch_loss(

@@ -286,7 +286,7 @@ impl Session<'_> {
             "sampling": [temperature, top_p, min_p, repetition_penalty], "top_k": top_k,
             "soundfont": self.soundfont.as_ref().map(|bytes| Content::Bytes(bytes.clone()).digest()).transpose()?,
         });
-        Ok(Recipe::new(&self.composer.identity, &options, SCHEMA)?)
+        Ok(Recipe::new(&self.composer.stored.identity()?, &options, SCHEMA)?)
     }
 
     fn tell(

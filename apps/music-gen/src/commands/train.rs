@@ -30,7 +30,7 @@ pub fn run(args: &Train) -> Result<Exit> {
     args.compute.apply()?;
     let progress = Progress::new(&args.train.talk);
     let spinner = progress.spinner("reading the pieces");
-    let base = args.train.base.as_deref().map(|name| base(name, args, &progress)).transpose()?;
+    let base = args.train.base.as_deref().map(|name| base(name, &progress)).transpose()?;
     let styles = base.as_ref().map(|base| &base.styles);
     let corpus = corpus::read(&sources, args.train.held_out.unwrap_or(0.1), styles).map_err(|why| anyhow!(why))?;
     spinner.finish();
@@ -39,11 +39,11 @@ pub fn run(args: &Train) -> Result<Exit> {
     }
     let (learned, kept, left) = (corpus.train.len(), corpus.held_out.len(), corpus.skipped.len());
     progress.status(format!("{learned} pieces to learn, {kept} held out, {left} that could not be read (-v names them)"));
-    let plan = plan(args, base.as_ref());
+    let plan = plan(args, base.as_ref())?;
     let device = models::device::open(&args.compute.device.to_string())?;
     std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
     cli::stop_gently();
-    let weights = base.map(|base| base.weights(&device)).transpose()?;
+    let weights = base.as_ref().map(|base| base.weights(&device));
     let bar = progress.bar(plan.options.steps.unwrap_or(0), "learning");
     let fitted = train(&corpus, &plan, weights, out, &device, &mut |step| {
         if let Some(total) = step.total {
@@ -80,20 +80,19 @@ struct Base {
 }
 
 impl Base {
-    fn weights(self, device: &candle_core::Device) -> Result<candle_nn::VarBuilder<'static>> {
+    fn weights(&self, device: &candle_core::Device) -> candle_nn::VarBuilder<'static> {
         self.model.weights(candle_core::DType::F32, device)
     }
 }
 
-fn base(name: &str, args: &Train, progress: &Progress) -> Result<Base> {
+fn base(name: &str, progress: &Progress) -> Result<Base> {
     let model = cli::ModelArgs { model: name.to_string(), offline: false };
-    let _ = args;
     let found = model.resolve(crate::EMBEDDED, super::WANTS, progress)?;
     let model = music_gen::Stored::open(&found.location)?;
     Ok(Base { styles: model.styles()?, config: model.config()?, model })
 }
 
-fn plan(args: &Train, base: Option<&Base>) -> Plan {
+fn plan(args: &Train, base: Option<&Base>) -> Result<Plan> {
     let shape = Shape { width: args.width, layers: args.layers as usize, context: args.context as usize };
     let steps = args.train.steps;
     let minutes = args.train.minutes.or(if steps.is_none() { Some(MINUTES) } else { None });
@@ -108,13 +107,14 @@ fn plan(args: &Train, base: Option<&Base>) -> Plan {
         seed: args.compute.seed.unwrap_or(0),
         ..Options::default()
     };
-    Plan {
+    Ok(Plan {
         config: base.map_or_else(|| shape.config(), |base| base.config.clone()),
         batch: args.train.batch.unwrap_or(4),
         dropout: args.dropout,
         shares: args.shares.clone(),
+        base: base.map(|base| base.model.identity()).transpose()?,
         options,
-    }
+    })
 }
 
 /// The model, and beside it how it was learned. The checkpoint goes last: until then a run can be repeated.
@@ -135,8 +135,7 @@ fn write(out: &Path, plan: &Plan, corpus: &Corpus, fitted: &Fitted) -> Result<()
     batch::write_bytes(&out.join("curve.csv"), fitted.curve.to_csv().as_bytes(), true)?;
     batch::write_bytes(&out.join("curve.png"), &chart.to_png()?, true)?;
     music_gen::save(out, &plan.config, &corpus.styles, &fitted.weights)?;
-    let checkpoint = training::checkpoint::path(out);
-    std::fs::remove_file(&checkpoint).with_context(|| checkpoint.display().to_string())
+    Ok(training::checkpoint::remove(out)?)
 }
 
 fn tell(args: &Train, corpus: &Corpus, fitted: &Fitted, progress: &Progress) -> Result<Exit> {
