@@ -2,6 +2,7 @@
 //! head (Ainslie et al., 2023).
 
 mod causal;
+mod step;
 
 use crate::layers::cache::LayerCache;
 use crate::layers::linear::Linear;
@@ -88,6 +89,9 @@ const BLOCK: usize = 128;
 pub fn cached_attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
     let (batch, time, heads, size) = q.dims4()?;
     let (_, kv_heads, positions, _) = k.dims4()?;
+    if time == 1 && rows::own(q) {
+        return step::attention(q, k, v);
+    }
     let (group, start) = (heads / kv_heads, positions - time);
     let q = (q.transpose(1, 2)? * (size as f64).powf(-0.5))?;
     let mut blocks = Vec::with_capacity(time.div_ceil(BLOCK));

@@ -4,6 +4,7 @@ use crate::layers::rows;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
+use rayon::prelude::*;
 
 /// `xs` times the transposed weight, plus the bias where there is one.
 pub struct Linear {
@@ -59,6 +60,34 @@ fn with_last(dims: &[usize], last: usize) -> Vec<usize> {
 /// The product alone, without the reshapes and transposes whose gradients candle copies and adds one by one.
 struct LinearOp;
 
+/// Values of a weight that are worth a task of their own.
+const TASK: usize = 1 << 17;
+
+/// Up to this many rows, reading the weight once and in its order is faster than a product by blocks.
+const FEW: usize = 4;
+
+fn few_rows(xs: &[f32], weight: &[f32], inputs: usize) -> Vec<f32> {
+    let (count, outputs) = (xs.len() / inputs, weight.len() / inputs);
+    let mut turned = vec![0f32; count * outputs];
+    let task = (TASK / inputs).max(1);
+    turned.par_chunks_mut(task * count).zip(weight.par_chunks(task * inputs)).for_each(|(ys, weight)| {
+        rows::vectorised(
+            #[inline(always)]
+            || {
+                for (ys, weight) in ys.chunks_exact_mut(count).zip(weight.chunks_exact(inputs)) {
+                    for (y, x) in ys.iter_mut().zip(xs.chunks_exact(inputs)) {
+                        *y = rows::sum2(x, weight, |x, w| x * w);
+                    }
+                }
+            },
+        );
+    });
+    if count == 1 {
+        return turned;
+    }
+    (0..count * outputs).map(|i| turned[i % outputs * count + i / outputs]).collect()
+}
+
 impl CustomOp2 for LinearOp {
     fn name(&self) -> &'static str {
         "linear"
@@ -73,11 +102,16 @@ impl CustomOp2 for LinearOp {
     ) -> Result<(CpuStorage, Shape)> {
         let (outputs, inputs) = weight_layout.shape().dims2()?;
         let count = xs_layout.shape().elem_count() / inputs;
+        let shape = with_last(xs_layout.dims(), outputs).into();
+        if count <= FEW && weight_layout.is_contiguous() {
+            let (xs, weight) = (rows::values(xs, xs_layout)?, rows::values(weight, weight_layout)?);
+            return Ok((CpuStorage::F32(few_rows(xs, weight, inputs)), shape));
+        }
         let flat = Layout::contiguous_with_offset((count, inputs), xs_layout.start_offset());
         let &[row, column] = weight_layout.stride() else { candle_core::bail!("a weight of two dimensions") };
         let turned = Layout::new((inputs, outputs).into(), vec![column, row], weight_layout.start_offset());
         let ys = xs.matmul(weight, (1, count, outputs, inputs), &flat, &turned)?;
-        Ok((ys, with_last(xs_layout.dims(), outputs).into()))
+        Ok((ys, shape))
     }
 
     fn bwd(
@@ -96,5 +130,20 @@ impl CustomOp2 for LinearOp {
             None
         };
         Ok((xs_grad, weight_grad))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::testing::{compare, random};
+
+    #[test]
+    fn own_operator_equals_the_composite_one() -> Result<()> {
+        for (count, inputs, outputs) in [(1, 1, 1), (1, 300, 700), (2, 33, 5), (4, 64, 17), (40, 48, 80)] {
+            let (xs, weight) = (random((count, 1, inputs), 1)?, random((outputs, inputs), 2)?);
+            compare(&[&xs, &weight], || linear(&xs, &weight), || composite(&xs, &weight))?;
+        }
+        Ok(())
     }
 }
