@@ -67,25 +67,14 @@ const TASK: usize = 1 << 17;
 const FEW: usize = 4;
 
 fn few_rows(xs: &[f32], weight: &[f32], inputs: usize) -> Vec<f32> {
-    let (count, outputs) = (xs.len() / inputs, weight.len() / inputs);
-    let mut turned = vec![0f32; count * outputs];
-    let task = (TASK / inputs).max(1);
-    turned.par_chunks_mut(task * count).zip(weight.par_chunks(task * inputs)).for_each(|(ys, weight)| {
-        rows::vectorised(
-            #[inline(always)]
-            || {
-                for (ys, weight) in ys.chunks_exact_mut(count).zip(weight.chunks_exact(inputs)) {
-                    for (y, x) in ys.iter_mut().zip(xs.chunks_exact(inputs)) {
-                        *y = rows::sum2(x, weight, |x, w| x * w);
-                    }
-                }
-            },
-        );
-    });
-    if count == 1 {
-        return turned;
+    let outputs = weight.len() / inputs;
+    let mut ys = vec![0f32; xs.len() / inputs * outputs];
+    for (x, y) in xs.chunks_exact(inputs).zip(ys.chunks_exact_mut(outputs)) {
+        let task = (TASK / inputs).max(1);
+        let tasks = y.par_chunks_mut(task).zip(weight.par_chunks(task * inputs));
+        tasks.for_each(|(y, weight)| rows::dots(x, weight, y));
     }
-    (0..count * outputs).map(|i| turned[i % outputs * count + i / outputs]).collect()
+    ys
 }
 
 impl CustomOp2 for LinearOp {

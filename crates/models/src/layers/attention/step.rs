@@ -1,7 +1,7 @@
 //! Attention of one new position over a cache, on the processor, where products of matrices would spend more on
 //! their preparation than on the work.
 
-use crate::layers::rows::{self, sum2};
+use crate::layers::rows;
 use candle_core::{Layout, Result, Storage, Tensor};
 
 /// Queries (batch, 1, heads, head_dim) over keys and values (batch, kv_heads, positions, head_dim), whose last two
@@ -20,9 +20,10 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         for (i, (q, out)) in q.chunks_exact(size).zip(out.chunks_exact_mut(size)).enumerate() {
             let (batch, shared) = (i / heads, i % heads / (heads / kv_heads));
             let (k, v) = (one(k, k_layout, batch, shared)?, one(v, v_layout, batch, shared)?);
+            rows::dots(q, k, &mut scores);
             rows::vectorised(
                 #[inline(always)]
-                || head(q, k, v, &mut scores, out),
+                || weigh(&mut scores, v, out),
             );
         }
         Ok(())
@@ -41,15 +42,16 @@ fn one<'a>(values: &'a [f32], layout: &Layout, batch: usize, head: usize) -> Res
     }
 }
 
+// softmax of the scaled scores, and the values by these weights
 #[inline(always)]
-fn head(q: &[f32], k: &[f32], v: &[f32], scores: &mut [f32], out: &mut [f32]) {
-    let scale = (q.len() as f32).powf(-0.5);
-    for (score, k) in scores.iter_mut().zip(k.chunks_exact(q.len())) {
-        *score = sum2(q, k, |q, k| q * k) * scale;
+fn weigh(scores: &mut [f32], v: &[f32], out: &mut [f32]) {
+    let scale = (out.len() as f32).powf(-0.5);
+    for score in scores.iter_mut() {
+        *score *= scale;
     }
     let (_, sum) = rows::exponentials(scores);
     let factor = sum.recip();
-    for (score, v) in scores.iter().zip(v.chunks_exact(q.len())) {
+    for (score, v) in scores.iter().zip(v.chunks_exact(out.len())) {
         let weight = score * factor;
         for (out, v) in out.iter_mut().zip(v) {
             *out += weight * v;
