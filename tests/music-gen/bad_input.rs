@@ -35,9 +35,9 @@ fn wrong_words_are_exit_2() {
         (&["--tempo", "0"], "tempo"),
         (&["--tempo", "NaN"], "tempo"),
         (&["--count", "0"], "count"),
-        (&["--temperature", "-1"], "temperature"),
+        (&["--temperature=-1"], "temperature"),
         (&["--top-p", "1.5"], "top-p"),
-        (&["--seed", "-1"], "seed"),
+        (&["--seed=-1"], "seed"),
         (&["--seed", "18446744073709551616"], "seed"),
         (&["--style", "polka"], "polka"),
         (&["a happy tune"], "without words"),
@@ -58,7 +58,7 @@ fn wrong_words_are_exit_2() {
 #[test]
 fn wrong_files_are_exit_1() {
     let folder = folder("files");
-    let chorale = std::fs::read(sample("chorale.mid")).unwrap();
+    let chorale = std::fs::read(sample("phrase.mid")).unwrap();
     let packed = std::fs::read(sample("song.mxl")).unwrap();
     let mut crowded = chorale.clone();
     crowded[10..12].copy_from_slice(&[0xff, 0xff]);
@@ -114,7 +114,7 @@ fn wrong_models_are_exit_1() {
         ("no-music", "music.json"),
         ("no-weights", "model.safetensors"),
         ("cut", "model.safetensors"),
-        ("wide", "shape"),
+        ("wide", "[847, 512]"),
         ("other", "mamba"),
     ] {
         check(&folder, &["--model", &format!("./{name}"), "-o", "x"], 1, part);

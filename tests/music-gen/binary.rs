@@ -94,7 +94,7 @@ fn a_song_has_a_voice_and_a_piano() {
 #[test]
 fn a_harmonised_melody_is_untouched() {
     let folder = folder("harmonise");
-    let given = sample("chorale.mid");
+    let given = sample("phrase.mid");
     let melody = &read(&given).parts[0].notes;
     must(&folder, &["--harmonise", given.to_str().unwrap(), "--seed", "2", "-o", "choir.mid"]);
     let score = read(&folder.join("choir.mid"));
@@ -110,7 +110,7 @@ fn a_harmonised_melody_is_untouched() {
 #[test]
 fn a_continued_piece_keeps_its_beginning() {
     let folder = folder("continue");
-    let given = sample("chorale.mid");
+    let given = sample("phrase.mid");
     must(&folder, &["--continue", given.to_str().unwrap(), "--bars", "2", "--seed", "2", "-o", "more.mid"]);
     let (before, after) = (read(&given), read(&folder.join("more.mid")));
     assert!(after.end() as u64 * before.ticks_per_quarter as u64 > before.end() as u64 * after.ticks_per_quarter as u64);
@@ -141,10 +141,10 @@ fn a_folder_of_pieces_is_a_batch_that_goes_on() {
 fn some_inputs_that_fail_do_not_stop_the_others() {
     let folder = folder("some");
     std::fs::write(folder.join("bad.mid"), b"not music").unwrap();
-    let good = sample("chorale.mid");
+    let good = sample("phrase.mid");
     let output = music_gen(&folder, &["--harmonise", good.to_str().unwrap(), "bad.mid", "-o", "out/", "--seed", "1"]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(folder.join("out/chorale.mid").exists());
+    assert!(folder.join("out/phrase.mid").exists());
     assert!(!folder.join("out/bad.mid").exists());
     assert!(String::from_utf8_lossy(&output.stderr).contains("bad: "));
 }

@@ -360,7 +360,7 @@ fn grid(score: &Score) -> Result<Gridded, Error> {
         notes.sort_unstable_by_key(|note| (note.start, note.pitch, std::cmp::Reverse(note.length)));
         notes.dedup_by_key(|note| (note.start, note.pitch));
         end_before_restrike(&mut notes);
-        parts.push(Part { notes, ..part.clone() });
+        parts.push(Part { notes: line(&notes).unwrap_or(notes), ..part.clone() });
     }
     if parts.is_empty() {
         return Err(Error::Empty);
@@ -404,20 +404,26 @@ fn bars(metres: &[Change<Metre>], end: u32) -> Result<Vec<Bar>, Error> {
     Ok(bars)
 }
 
-/// A note ends where its own pitch is struck again, and, in a line, a hair's overlap with the next note is
-/// the player's legato.
+/// A note ends where its own pitch is struck again.
 fn end_before_restrike(notes: &mut [Note]) {
     for index in 0..notes.len() {
         let note = notes[index];
-        let later = notes[index + 1..].iter().take_while(|next| next.start < note.end());
-        let mut end = note.end();
-        for next in later {
-            if next.start > note.start && (next.pitch == note.pitch || note.end() - next.start <= 2) {
-                end = end.min(next.start);
-            }
+        let mut later = notes[index + 1..].iter().take_while(|next| next.start < note.end());
+        if let Some(again) = later.find(|next| next.pitch == note.pitch && next.start > note.start) {
+            notes[index].length = again.start - note.start;
         }
-        notes[index].length = end - note.start;
     }
+}
+
+/// The notes with each one ended where the next begins, if that makes a line of them and takes away no more
+/// than a hair: a player's legato is not polyphony.
+fn line(notes: &[Note]) -> Option<Vec<Note>> {
+    let hair = |pair: &[Note]| pair[0].start < pair[1].start && pair[0].end() <= pair[1].start + 2;
+    let ended = |(index, note): (usize, &Note)| {
+        let next = notes.get(index + 1).map_or(note.end(), |next| next.start);
+        Note { length: note.end().min(next) - note.start, ..*note }
+    };
+    notes.windows(2).all(hair).then(|| notes.iter().enumerate().map(ended).collect())
 }
 
 /// The metres on whole bars and the length of an incomplete first bar, told by the score itself or by a

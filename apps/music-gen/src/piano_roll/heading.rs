@@ -101,7 +101,9 @@ fn facts(score: &Score, bars: &[Bar]) -> String {
     if let Some(key) = score.keys.first() {
         facts.push(key_name(key.value));
     }
-    if let Some(metre) = score.metres.first() {
+    // The metre of an incomplete first bar is how a MIDI file writes it, not the piece's.
+    let own = score.metres.iter().find(|metre| score.pickup == 0 || metre.start > 0).or(score.metres.first());
+    if let Some(metre) = own {
         facts.push(format!("{}/{}", metre.value.numerator, metre.value.denominator));
     }
     if let Some(tempo) = score.tempos.first().filter(|tempo| tempo.value.is_finite()) {
