@@ -107,7 +107,7 @@ impl Llama {
     /// Whole sequences (batch, time) from position 0 to logits (batch, time, vocab) in f32, by operators with
     /// gradients.
     pub fn forward_train(&self, ids: &Tensor, dropout: &Dropout) -> Result<Tensor> {
-        let angles = self.rope.angles(0, ids.dim(1)?, self.dtype, ids.device())?;
+        let angles = self.angles(ids, 0)?;
         let mut xs = dropout.apply(&self.embed_tokens.forward(ids)?, 0)?;
         for (layer, site) in self.layers.iter().zip((1..).step_by(2)) {
             xs = layer.forward_train(&xs, &angles, dropout, site)?;
@@ -116,14 +116,21 @@ impl Llama {
     }
 
     fn hidden(&self, ids: &Tensor, cache: &mut Cache) -> Result<Tensor> {
-        let (_, time) = ids.dims2()?;
-        let angles = self.rope.angles(cache.len, time, self.dtype, ids.device())?;
+        let angles = self.angles(ids, cache.len)?;
         let mut xs = self.embed_tokens.forward(ids)?;
         for (layer, layer_cache) in self.layers.iter().zip(&mut cache.layers) {
             xs = layer.forward(&xs, &angles, layer_cache, cache.len)?;
         }
-        cache.len += time;
+        cache.len += ids.dim(1)?;
         self.norm.forward(&xs)
+    }
+
+    fn angles(&self, ids: &Tensor, start: usize) -> Result<Angles> {
+        let (_, time) = ids.dims2()?;
+        if ids.elem_count() == 0 {
+            refuse!("the net was given no ids: {:?}", ids.dims());
+        }
+        self.rope.angles(start, time, self.dtype, ids.device())
     }
 
     fn logits(&self, xs: &Tensor) -> Result<Tensor> {
