@@ -7,7 +7,8 @@ use crate::{folder, music_gen, sample};
 /// Runs in a folder, which must hold nothing new afterwards; the exit code and the one line must be right.
 fn check(folder: &Path, words: &[&str], code: i32, part: &str) {
     let list = || -> Vec<String> {
-        let names = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned());
+        let names =
+            std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned());
         let mut names: Vec<String> = names.collect();
         names.sort();
         names
@@ -83,12 +84,15 @@ fn wrong_files_are_exit_1() {
     check(&folder, &["--soundfont", "absent.sf2", "--bars", "1", "-o", "x.wav"], 1, "absent.sf2");
 }
 
+/// What becomes of a file of the embedded model's folder; `None` leaves it out.
+type Change<'a> = &'a dyn Fn(&str, Vec<u8>) -> Option<Vec<u8>>;
+
 #[test]
 fn wrong_models_are_exit_1() {
     let folder = folder("models-bad");
     let card = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/models/music-gen");
     let names = ["config.json", "music.json", "model.safetensors"];
-    let model = |name: &str, change: &dyn Fn(&str, Vec<u8>) -> Option<Vec<u8>>| {
+    let model = |name: &str, change: Change| {
         let to = folder.join(name);
         std::fs::create_dir_all(&to).unwrap();
         for file in names {
@@ -100,9 +104,13 @@ fn wrong_models_are_exit_1() {
     model("no-config", &|file, bytes| (file != "config.json").then_some(bytes));
     model("no-music", &|file, bytes| (file != "music.json").then_some(bytes));
     model("no-weights", &|file, bytes| (file != "model.safetensors").then_some(bytes));
-    model("cut", &|file, bytes| Some(if file == "model.safetensors" { bytes[..bytes.len() / 2].to_vec() } else { bytes }));
+    model("cut", &|file, bytes| {
+        Some(if file == "model.safetensors" { bytes[..bytes.len() / 2].to_vec() } else { bytes })
+    });
     model("wide", &|file, bytes| {
-        let text = || String::from_utf8(bytes.clone()).unwrap().replace("\"hidden_size\": 256", "\"hidden_size\": 512");
+        let text = || {
+            String::from_utf8(bytes.clone()).unwrap().replace("\"hidden_size\": 256", "\"hidden_size\": 512")
+        };
         Some(if file == "config.json" { text().into_bytes() } else { bytes })
     });
     model("other", &|file, bytes| {

@@ -27,7 +27,11 @@ fn help_is_as_it_was() {
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, &help).unwrap();
     }
-    assert_eq!(help, std::fs::read_to_string(&path).unwrap(), "UPDATE=1 writes tests/music-gen/help.txt anew");
+    assert_eq!(
+        help,
+        std::fs::read_to_string(&path).unwrap(),
+        "UPDATE=1 writes tests/music-gen/help.txt anew"
+    );
 }
 
 #[test]
@@ -46,7 +50,10 @@ fn without_words_a_chorale_appears() {
     assert!(peak > 1000 && (peak as f64) < 32767.0 * 10f64.powf(-1.0 / 20.0), "peak {peak}");
     assert_eq!(&std::fs::read(folder.join("music.png")).unwrap()[1..4], b"PNG");
     // Playing again loses nothing.
-    assert_eq!(must(&folder, &["--bars", "4", "--seed", "8", "-q"]), "music-2.mid\nmusic-2.wav\nmusic-2.png\n");
+    assert_eq!(
+        must(&folder, &["--bars", "4", "--seed", "8", "-q"]),
+        "music-2.mid\nmusic-2.wav\nmusic-2.png\n"
+    );
 }
 
 #[test]
@@ -66,7 +73,10 @@ fn a_seed_gives_its_bytes_again() {
 #[test]
 fn what_is_asked_is_in_the_piece() {
     let folder = folder("asked");
-    let words = ["--bars", "6", "--key", "F#m", "--metre", "3/4", "--tempo", "90", "--seed", "5", "--json", "-o", "x.mid"];
+    let words = [
+        "--bars", "6", "--key", "F#m", "--metre", "3/4", "--tempo", "90", "--seed", "5", "--json", "-o",
+        "x.mid",
+    ];
     let line: Value = serde_json::from_str(&must(&folder, &words)).unwrap();
     assert_eq!(line["key"], "F# minor");
     assert_eq!(line["metre"], "3/4");
@@ -101,7 +111,10 @@ fn a_harmonised_melody_is_untouched() {
     assert_four_voices(&score);
     let ticks = read(&given).ticks_per_quarter as u64;
     let scaled = |notes: &[media::score::Note], from: u64| -> Vec<(u64, u8, u64)> {
-        notes.iter().map(|n| (n.start as u64 * 10_080 / from, n.pitch, n.length as u64 * 10_080 / from)).collect()
+        notes
+            .iter()
+            .map(|n| (n.start as u64 * 10_080 / from, n.pitch, n.length as u64 * 10_080 / from))
+            .collect()
     };
     assert_eq!(scaled(&score.parts[0].notes, score.ticks_per_quarter as u64), scaled(melody, ticks));
     assert!(score.parts[1..].iter().all(|part| !part.notes.is_empty()));
@@ -113,7 +126,10 @@ fn a_continued_piece_keeps_its_beginning() {
     let given = sample("phrase.mid");
     must(&folder, &["--continue", given.to_str().unwrap(), "--bars", "2", "--seed", "2", "-o", "more.mid"]);
     let (before, after) = (read(&given), read(&folder.join("more.mid")));
-    assert!(after.end() as u64 * before.ticks_per_quarter as u64 > before.end() as u64 * after.ticks_per_quarter as u64);
+    assert!(
+        after.end() as u64 * before.ticks_per_quarter as u64
+            > before.end() as u64 * after.ticks_per_quarter as u64
+    );
     for (before_part, after_part) in before.parts.iter().zip(&after.parts) {
         let kept = after_part.notes.iter().zip(&before_part.notes);
         let ticks = |ticks: u32, score: &Score| ticks as u64 * 10_080 / score.ticks_per_quarter as u64;
@@ -142,7 +158,8 @@ fn some_inputs_that_fail_do_not_stop_the_others() {
     let folder = folder("some");
     std::fs::write(folder.join("bad.mid"), b"not music").unwrap();
     let good = sample("phrase.mid");
-    let output = music_gen(&folder, &["--harmonise", good.to_str().unwrap(), "bad.mid", "-o", "out/", "--seed", "1"]);
+    let output =
+        music_gen(&folder, &["--harmonise", good.to_str().unwrap(), "bad.mid", "-o", "out/", "--seed", "1"]);
     assert_eq!(output.status.code(), Some(3));
     assert!(folder.join("out/phrase.mid").exists());
     assert!(!folder.join("out/bad.mid").exists());

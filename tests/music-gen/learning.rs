@@ -8,9 +8,8 @@ use serde_json::Value;
 
 use crate::{folder, music_gen, must};
 
-const TINY: [&str; 12] = [
-    "--width", "64", "--layers", "1", "--context", "128", "--batch", "2", "--threads", "1", "--seed", "3",
-];
+const TINY: [&str; 12] =
+    ["--width", "64", "--layers", "1", "--context", "128", "--batch", "2", "--threads", "1", "--seed", "3"];
 
 /// A folder of pieces that the embedded model composes.
 fn pieces(folder: &Path, count: &str) {
@@ -27,7 +26,8 @@ fn a_folder_becomes_a_model_that_plays() {
     pieces(&folder, "12");
     let words = [&train("mine", "60")[..], &["--json", "--learning-rate", "0.01"]].concat();
     let line: Value = serde_json::from_str(&must(&folder, &words)).unwrap();
-    let (held_out, first) = (line["held_out"].as_f64().unwrap(), first_held_out(&folder.join("mine/curve.csv")));
+    let (held_out, first) =
+        (line["held_out"].as_f64().unwrap(), first_held_out(&folder.join("mine/curve.csv")));
     assert!(held_out < 0.75 * first, "held-out loss {first} -> {held_out}");
     assert!(line["order_3_ngram"].as_f64().unwrap() > 0.0);
     for name in ["config.json", "music.json", "model.safetensors", "curve.csv", "curve.png"] {
@@ -40,7 +40,10 @@ fn a_folder_becomes_a_model_that_plays() {
     let again = music_gen(&folder, &train("mine", "5"));
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("--force"));
-    must(&folder, &["train", "--data", "choir=data", "--base", "./mine", "--out", "further", "--steps", "3", "-q"]);
+    must(
+        &folder,
+        &["train", "--data", "choir=data", "--base", "./mine", "--out", "further", "--steps", "3", "-q"],
+    );
     must(&folder, &["--model", "./further", "--bars", "1", "-o", "further.mid"]);
 }
 

@@ -170,10 +170,12 @@ pub struct Evaluate {
 
 /// Tonic and mode: `C`, `f#m`, `Bb minor`.
 fn key(text: &str) -> Result<Key, String> {
-    let wanted = || format!("{text:?} is no key: a letter A to G, # or b, then nothing for major or m for minor");
+    let wanted =
+        || format!("{text:?} is no key: a letter A to G, # or b, then nothing for major or m for minor");
     let mut rest = text.trim().chars();
     let letter = rest.next().ok_or_else(wanted)?;
-    let natural = "C.D.EF.G.A.B".find(letter.to_ascii_uppercase()).filter(|_| letter != '.').ok_or_else(wanted)?;
+    let natural =
+        "C.D.EF.G.A.B".find(letter.to_ascii_uppercase()).filter(|_| letter != '.').ok_or_else(wanted)?;
     let rest = rest.as_str();
     let (shift, mode) = match rest.chars().next() {
         Some('#' | '♯') => (1, &rest[rest.chars().next().map_or(0, char::len_utf8)..]),
@@ -194,7 +196,9 @@ fn metre(text: &str) -> Result<Metre, String> {
         .map(|(numerator, denominator)| Metre { numerator, denominator })
         .filter(|metre| Token::of_metre(*metre).is_some())
         .ok_or_else(|| {
-            format!("{text:?} is no time signature that can be written: 1 to 16 over 2, 4, 8 or 16, up to 9/4")
+            format!(
+                "{text:?} is no time signature that can be written: 1 to 16 over 2, 4, 8 or 16, up to 9/4"
+            )
         })
 }
 

@@ -114,7 +114,9 @@ impl Composer {
         if let (Given::Beginning(score), Some(encoded)) = (&request.given, &given) {
             names = score.parts.iter().filter(|p| !p.notes.is_empty()).map(|p| p.name.clone()).collect();
             ranges = beginning_ranges(encoded, &ranges);
-        } else if let Some(extreme) = given.as_ref().and_then(|encoded| encoded.extremes().first().copied().flatten()) {
+        } else if let Some(extreme) =
+            given.as_ref().and_then(|encoded| encoded.extremes().first().copied().flatten())
+        {
             ranges[0] = ranges[0].widened(extreme);
         }
         let mut writer = Writer {
@@ -160,9 +162,8 @@ impl Composer {
     /// The tokens of a header, as far as the request decides them; `None` where the net chooses.
     fn header(&self, request: &Request, style: usize, melody: Option<&Encoded>) -> Header {
         let known = &self.styles.styles[style];
-        let of_melody = |wanted: fn(&Token) -> bool| {
-            melody.and_then(|melody| melody.header.iter().copied().find(|token| wanted(token)))
-        };
+        let of_melody =
+            |wanted: fn(&Token) -> bool| melody.and_then(|melody| melody.header.iter().copied().find(wanted));
         let metre = Metre { numerator: known.metre.0, denominator: known.metre.1 };
         Header {
             style: style as u8,
@@ -185,14 +186,22 @@ impl Composer {
         }
     }
 
-    fn finish(&self, request: &Request, writer: Writer, names: &[String], style: &str) -> Result<Piece, Error> {
+    fn finish(
+        &self,
+        request: &Request,
+        writer: Writer,
+        names: &[String],
+        style: &str,
+    ) -> Result<Piece, Error> {
         let grammar = &writer.grammar;
         let mut score = grammar.score(names);
         if score.end() == 0 {
             return refuse("the model ended the piece without a note: try another --seed");
         }
         let tempo = request.tempo.unwrap_or_else(|| match &request.given {
-            Given::Beginning(given) | Given::Melody(given) if !given.tempos.is_empty() => given.tempos[0].value,
+            Given::Beginning(given) | Given::Melody(given) if !given.tempos.is_empty() => {
+                given.tempos[0].value
+            }
             _ => score.tempos[0].value,
         });
         score.tempos = vec![Change { start: 0, value: tempo }];
@@ -235,15 +244,19 @@ fn keep(score: &mut Score, given: &Score, part_is_given: &dyn Fn(usize) -> bool,
     let quarter = given.ticks_per_quarter.max(1);
     let multiple = quarter * GRID / gcd(quarter, GRID);
     let ticks = if multiple <= i16::MAX as u32 { multiple } else { quarter };
-    let scale = |value: u32, from: u32| ((value as u64 * ticks as u64 + from as u64 / 2) / from as u64) as u32;
+    let scale =
+        |value: u32, from: u32| ((value as u64 * ticks as u64 + from as u64 / 2) / from as u64) as u32;
     let rescaled = |note: &Note, from: u32| {
         let start = scale(note.start, from);
         Note { start, length: scale(note.end(), from).saturating_sub(start).max(1), ..*note }
     };
     let before = scale(before.min(u32::MAX / ticks), quarter);
     // An incomplete first bar was shifted to the bar's end and back; the first notes must meet.
-    let first = |parts: &[media::score::Part]| parts.iter().flat_map(|p| &p.notes).map(|n| n.start).min().unwrap_or(0);
-    let offset = scale(first(&given.parts), quarter) as i64 - scale(first(&score.parts), score.ticks_per_quarter) as i64;
+    let first = |parts: &[media::score::Part]| {
+        parts.iter().flat_map(|p| &p.notes).map(|n| n.start).min().unwrap_or(0)
+    };
+    let offset = scale(first(&given.parts), quarter) as i64
+        - scale(first(&score.parts), score.ticks_per_quarter) as i64;
     let moved = |start: u32| (start as i64 + offset).max(0) as u32;
     let own = score.ticks_per_quarter;
     let sounding = given.parts.iter().filter(|part| !part.notes.is_empty());
@@ -343,7 +356,10 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn force(&mut self, token: Token) -> Result<Token, Error> {
         if self.grammar.push(token).is_err() {
-            return refuse(format!("what is given cannot go on with {token:?} in bar {}", self.grammar.bars()));
+            return refuse(format!(
+                "what is given cannot go on with {token:?} in bar {}",
+                self.grammar.bars()
+            ));
         }
         if matches!(token, Token::BarsLeft(_)) {
             self.bar_places.push(self.tokens.len());
@@ -356,9 +372,8 @@ impl Writer<'_> {
     /// The next token: the only one that may follow, or one that the net draws.
     fn choose(&mut self) -> Result<Token, Error> {
         let grammar = &self.grammar;
-        let mut allowed = (0..vocabulary::SIZE as u32)
-            .filter_map(Token::from_id)
-            .filter(|token| grammar.allows(*token));
+        let mut allowed =
+            (0..vocabulary::SIZE as u32).filter_map(Token::from_id).filter(|token| grammar.allows(*token));
         let (first, second) = (allowed.next(), allowed.next());
         let Some(first) = first else {
             return refuse(format!("nothing may follow in bar {}: try another --seed", grammar.bars()));
@@ -483,7 +498,9 @@ mod tests {
 
     #[test]
     fn keys_have_their_names() {
-        for (fifths, minor, expected) in [(-3, false, "Eb major"), (1, true, "E minor"), (0, false, "C major")] {
+        for (fifths, minor, expected) in
+            [(-3, false, "Eb major"), (1, true, "E minor"), (0, false, "C major")]
+        {
             assert_eq!(key_name(Key { fifths, minor }), expected);
         }
     }

@@ -96,8 +96,7 @@ pub fn read(sources: &[Source], held_out: f64, base: Option<&Styles>) -> Result<
 
 fn read_source(source: &Source, style: usize, share: f64, corpus: &mut Corpus) -> Result<(), String> {
     let files = files_below(&source.path)?;
-    let read: Vec<Result<Vec<(String, Option<bool>, Score)>, String>> =
-        files.par_iter().map(|file| pieces_of(file)).collect();
+    let read: Vec<Result<Vec<Found>, String>> = files.par_iter().map(|file| pieces_of(file)).collect();
     let mut found = Vec::new();
     for pieces in read {
         match pieces {
@@ -107,7 +106,7 @@ fn read_source(source: &Source, style: usize, share: f64, corpus: &mut Corpus) -
     }
     let encoded: Vec<_> = found
         .into_par_iter()
-        .map(|(name, held, score)| match encode(&score, style, 0) {
+        .map(|Found { name, held, score }| match encode(&score, style, 0) {
             Ok(piece) => Ok((held, Example { name, style, score, piece })),
             Err(why) => Err(format!("{name}: {why}")),
         })
@@ -177,8 +176,16 @@ fn is_music(path: &Path) -> bool {
     matches!(extension.as_str(), "mid" | "midi" | "mxl" | "musicxml" | "xml" | "json")
 }
 
-/// The pieces of a file; `Some(held out)` where the file decides it.
-fn pieces_of(file: &Path) -> Result<Vec<(String, Option<bool>, Score)>, String> {
+/// A piece in a file.
+struct Found {
+    name: String,
+    /// Whether it is to be held out, where the file decides it.
+    held: Option<bool>,
+    score: Score,
+}
+
+/// The pieces of a file.
+fn pieces_of(file: &Path) -> Result<Vec<Found>, String> {
     let name = file.display().to_string();
     if file.extension().is_some_and(|extension| extension == "json") {
         let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
@@ -186,14 +193,18 @@ fn pieces_of(file: &Path) -> Result<Vec<(String, Option<bool>, Score)>, String> 
         let pieces = splits.into_iter().flat_map(|(split, scores)| {
             let held = split != "train";
             let name = name.clone();
-            let named = move |(index, score)| (format!("{name} {split} {}", index + 1), Some(held), score);
+            let named = move |(index, score)| Found {
+                name: format!("{name} {split} {}", index + 1),
+                held: Some(held),
+                score,
+            };
             scores.into_iter().enumerate().map(named)
         });
         return Ok(pieces.collect());
     }
     let mut score = media::score_file::read_score(file).map_err(|error| error.to_string())?;
     complete(&mut score);
-    Ok(vec![(name, None, score)])
+    Ok(vec![Found { name, held: None, score }])
 }
 
 /// Fills in what a file leaves out: key and metre by analysis. A signature without a mode is read as major
@@ -225,7 +236,13 @@ fn count_style(name: &str, examples: &[&Example]) -> Option<Style> {
     let alike: Vec<&&Example> = examples.iter().filter(|example| programs(example) == line_up).collect();
     let voices = alike.iter().filter(|e| e.piece.header.contains(&Token::Voices)).count() * 2 > alike.len();
     let sounding = |example: &Example, index: usize| {
-        example.score.parts.iter().filter(|part| !part.notes.is_empty()).nth(index).map(|part| part.name.clone())
+        example
+            .score
+            .parts
+            .iter()
+            .filter(|part| !part.notes.is_empty())
+            .nth(index)
+            .map(|part| part.name.clone())
     };
     let parts = line_up.iter().enumerate().map(|(index, &program)| {
         let extremes: Vec<Range> =
@@ -239,10 +256,12 @@ fn count_style(name: &str, examples: &[&Example]) -> Option<Style> {
             .unwrap_or_else(|| format!("Part {}", index + 1));
         StylePart { name, program, range: if program == PERCUSSION { Range::ALL } else { range } }
     });
-    let metre = alike.iter().filter_map(|example| example.piece.header.iter().find_map(|token| match token {
-        Token::Metre(numerator, denominator) => Some((*numerator, *denominator)),
-        _ => None,
-    }));
+    let metre = alike.iter().filter_map(|example| {
+        example.piece.header.iter().find_map(|token| match token {
+            Token::Metre(numerator, denominator) => Some((*numerator, *denominator)),
+            _ => None,
+        })
+    });
     let tempo = alike.iter().map(|e| e.score.tempos.first().map_or(100, |tempo| tempo.value.round() as u32));
     Some(Style {
         name: name.to_string(),

@@ -3,7 +3,9 @@
 use media::score::{Change, Metre, Note, Part, Score};
 
 use crate::grammar::{Grammar, Range, short_metre};
-use crate::vocabulary::{COUNTDOWN, GRID, PARTS, PERCUSSION, STYLES, Token, bar_length, key_shift, length_index, tonic};
+use crate::vocabulary::{
+    COUNTDOWN, GRID, PARTS, PERCUSSION, STYLES, Token, bar_length, key_shift, length_index, tonic,
+};
 
 /// A piece that the tokens cannot hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +67,8 @@ impl Encoded {
 
     /// Semitones by which the piece lies above its pitch tokens.
     fn shift(&self) -> i32 {
-        let key = |token: &Token| if let Token::Key(tonic, minor) = token { Some((*tonic, *minor)) } else { None };
+        let key =
+            |token: &Token| if let Token::Key(tonic, minor) = token { Some((*tonic, *minor)) } else { None };
         self.header.iter().find_map(key).map_or(0, |(tonic, minor)| key_shift(tonic, minor))
     }
 
@@ -102,7 +105,10 @@ impl Encoded {
             other => other,
         };
         let header = self.header.iter().map(&mut move_token).collect();
-        Encoded { header, bars: self.bars.iter().map(|bar| bar.iter().map(&mut move_token).collect()).collect() }
+        Encoded {
+            header,
+            bars: self.bars.iter().map(|bar| bar.iter().map(&mut move_token).collect()).collect(),
+        }
     }
 
     /// Lowest and highest MIDI note number of each part; `None` for a part that is percussion or silent.
@@ -315,7 +321,9 @@ impl Writer {
         for moment in onsets(&notes[1..]) {
             self.put_group((moment - start) as u8);
             for number in (1..parts.len()).rev() {
-                if notes[number].iter().any(|note| note.start == moment) && self.put(Token::Part(number as u8)) {
+                if notes[number].iter().any(|note| note.start == moment)
+                    && self.put(Token::Part(number as u8))
+                {
                     self.chord(&notes[number], moment);
                 }
             }

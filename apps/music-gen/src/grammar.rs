@@ -244,7 +244,10 @@ impl Grammar {
                 Token::of_metre(Metre { numerator: n, denominator: d }).is_some()
             }
             (Expect::Header, Token::Part(part)) => {
-                !self.voices && !self.pickup && part as usize == self.programs.len() && (part as usize) < PARTS
+                !self.voices
+                    && !self.pickup
+                    && part as usize == self.programs.len()
+                    && (part as usize) < PARTS
             }
             (Expect::Header, Token::Voices) => !self.programs.is_empty() && !self.voices && !self.pickup,
             (Expect::Header, Token::Pickup) => !self.programs.is_empty() && !self.pickup,
@@ -252,7 +255,8 @@ impl Grammar {
             (Expect::Program, Token::Program(_)) => true,
             (Expect::Section, Token::BarsLeft(left)) => {
                 let next = self.bars_left.saturating_sub(1);
-                let counted = left as u32 == next || (self.bars_left == COUNTDOWN && left as u32 == COUNTDOWN);
+                let counted =
+                    left as u32 == next || (self.bars_left == COUNTDOWN && left as u32 == COUNTDOWN);
                 self.bar_may_close() && !self.last_bar() && counted
             }
             (Expect::Section, Token::End) => self.bar_may_close() && self.last_bar(),
@@ -261,7 +265,8 @@ impl Grammar {
                 let metre = Metre { numerator: n, denominator: d };
                 let held = self.metres.last().is_some_and(|change| change.value == metre);
                 // A voice that already sounds past the new bar's end could not be written.
-                let fits = !self.voices || self.ends.iter().all(|&end| end <= self.bar_start + bar_length(metre));
+                let fits =
+                    !self.voices || self.ends.iter().all(|&end| end <= self.bar_start + bar_length(metre));
                 !held
                     && self.bar > 1
                     && fits

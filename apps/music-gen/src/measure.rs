@@ -12,6 +12,7 @@ use crate::compose::{Composer, Given, Request};
 use crate::corpus::{Corpus, Example};
 use crate::encode::Encoded;
 use crate::evaluate::{CopyIndex, NGram, columns, copying_table, statistics};
+use crate::grammar::Grammar;
 use crate::vocabulary::{self, Token};
 
 /// Negative log likelihood in nats.
@@ -19,14 +20,14 @@ use crate::vocabulary::{self, Token};
 pub struct Likelihood {
     /// Sum over all tokens after the headers.
     pub nats: f64,
-    /// Those tokens.
+    /// Those of them where the grammar leaves a choice.
     pub tokens: usize,
     /// Notes in them.
     pub notes: usize,
 }
 
 impl Likelihood {
-    /// Nats a note: a note's pitch, its length and what says when it sounds.
+    /// Nats a note: its pitch, its length, and what says when it sounds.
     pub fn per_note(&self) -> f64 {
         self.nats / self.notes.max(1) as f64
     }
@@ -39,10 +40,29 @@ impl Likelihood {
     }
 }
 
+/// For each token after the header what the grammar allows there, in any range; `None` where it leaves no choice.
+///
+/// A model here is a net, or an n-gram, under the grammar: its probabilities are over what may follow.
+fn choices(piece: &Encoded) -> Vec<Option<Vec<u32>>> {
+    let mut grammar = Grammar::new(&[]);
+    let mut choices = Vec::with_capacity(piece.len());
+    for (place, token) in piece.tokens().enumerate() {
+        if place >= piece.header.len() {
+            let allows = |id: &u32| Token::from_id(*id).is_some_and(|token| grammar.allows(token));
+            let allowed: Vec<u32> = (0..vocabulary::SIZE as u32).filter(allows).collect();
+            choices.push((allowed.len() > 1).then_some(allowed));
+        }
+        if grammar.push(token).is_err() {
+            break;
+        }
+    }
+    choices
+}
+
 fn of_losses(piece: &Encoded, losses: &[f64]) -> Likelihood {
-    let tokens: Vec<Token> = piece.tokens().skip(piece.header.len()).collect();
-    let notes = tokens.iter().filter(|token| matches!(token, Token::Pitch(_))).count();
-    Likelihood { nats: losses.iter().sum(), tokens: tokens.len(), notes }
+    let notes = piece.tokens().filter(|token| matches!(token, Token::Pitch(_))).count();
+    let tokens = losses.iter().filter(|loss| **loss != 0.0).count();
+    Likelihood { nats: losses.iter().sum(), tokens, notes }
 }
 
 /// How well the net foretells pieces. Each token is judged once, with at least half of the context before it
@@ -63,10 +83,12 @@ fn piece_likelihood(composer: &Composer, piece: &Encoded) -> candle_core::Result
         starts.push(starts[starts.len() - 1] + bar.len());
     }
     let body: Vec<u32> = piece.bars.iter().flatten().map(|token| token.id()).collect();
+    let choices = choices(piece);
     let mut losses = Vec::with_capacity(body.len());
     while losses.len() < body.len() {
         let done = losses.len();
-        let first = (0..piece.bars.len()).find(|&bar| done - starts[bar].min(done) <= context / 2).unwrap_or(0);
+        let first =
+            (0..piece.bars.len()).find(|&bar| done - starts[bar].min(done) <= context / 2).unwrap_or(0);
         let first = if done == 0 { 0 } else { first };
         let mut ids: Vec<u32> = piece.header_at(first).iter().map(|token| token.id()).collect();
         let before = ids.len();
@@ -79,9 +101,16 @@ fn piece_likelihood(composer: &Composer, piece: &Encoded) -> candle_core::Result
         let rows = composer.net.forward(&input, &mut Cache::new(&composer.config))?.squeeze(0)?;
         let rows: Vec<Vec<f32>> = rows.to_dtype(DType::F32)?.to_vec2()?;
         for (offset, row) in rows.into_iter().enumerate().skip(before - 1 + done - from) {
-            let mut row = row;
-            log_softmax(&mut row);
-            losses.push(-row[ids[offset + 1] as usize] as f64);
+            let target = ids[offset + 1];
+            losses.push(match &choices[losses.len()] {
+                None => 0.0,
+                Some(allowed) => {
+                    let mut logits: Vec<f32> = allowed.iter().map(|id| row[*id as usize]).collect();
+                    log_softmax(&mut logits);
+                    let place = allowed.iter().position(|id| *id == target);
+                    -place.map_or(f32::NEG_INFINITY, |place| logits[place]) as f64
+                }
+            });
         }
     }
     Ok(of_losses(piece, &losses))
@@ -93,10 +122,18 @@ fn ngram_likelihood(train: &[Vec<u32>], held_out: &[&Example], order: usize) -> 
     let ngram = NGram::fit(train, order, vocabulary::SIZE).map_err(|error| error.to_string())?;
     let of_piece = |example: &&Example| {
         let ids: Vec<u32> = example.piece.tokens().map(|token| token.id()).collect();
-        let losses = ngram.nll(&ids);
-        of_losses(&example.piece, &losses[example.piece.header.len()..])
+        let header = example.piece.header.len();
+        let loss = |(place, allowed): (usize, Option<Vec<u32>>)| {
+            let place = place + header;
+            let context = &ids[..place];
+            let probability = |id: u32| ngram.probability(context, id);
+            let total = |allowed: Vec<u32>| allowed.into_iter().map(probability).sum::<f64>();
+            allowed.map_or(0.0, |allowed| -(probability(ids[place]) / total(allowed)).ln())
+        };
+        let losses: Vec<f64> = choices(&example.piece).into_iter().enumerate().map(loss).collect();
+        of_losses(&example.piece, &losses)
     };
-    Ok(held_out.iter().map(of_piece).fold(Likelihood::default(), Likelihood::add))
+    Ok(held_out.par_iter().map(of_piece).reduce(Likelihood::default, Likelihood::add))
 }
 
 /// What [`report`] is asked for.
@@ -123,8 +160,13 @@ pub fn report(
     on_done: &(dyn Fn() + Sync),
 ) -> Result<String, String> {
     let mut text = String::new();
-    let line = |text: &mut String, words: String| writeln!(text, "{words}").map_err(|error| error.to_string());
-    line(&mut text, "| style | held-out pieces | notes | this model | order-5 Kneser-Ney | unigram | below the 5-gram |".into())?;
+    let line =
+        |text: &mut String, words: String| writeln!(text, "{words}").map_err(|error| error.to_string());
+    line(
+        &mut text,
+        "| style | held-out pieces | notes | this model | order-5 Kneser-Ney | unigram | below the 5-gram |"
+            .into(),
+    )?;
     line(&mut text, "|---|---:|---:|---:|---:|---:|---:|".into())?;
     for (index, style) in corpus.styles.styles.iter().enumerate() {
         let held_out: Vec<&Example> = corpus.held_out.iter().filter(|e| e.style == index).collect();
@@ -137,7 +179,10 @@ pub fn report(
         let one = ngram_likelihood(&train, &held_out, 1)?.per_note();
         let (own, gain) = (net.per_note(), 100.0 * (1.0 - net.per_note() / five));
         let (name, pieces, notes) = (&style.name, held_out.len(), net.notes);
-        line(&mut text, format!("| {name} | {pieces} | {notes} | {own:.3} | {five:.3} | {one:.3} | {gain:.1}% |"))?;
+        line(
+            &mut text,
+            format!("| {name} | {pieces} | {notes} | {own:.3} | {five:.3} | {one:.3} | {gain:.1}% |"),
+        )?;
     }
     let (index, style) = composer.styles.find(plan.style.as_deref())?;
     let of_style = |examples: &'_ [Example]| -> Vec<Score> {
@@ -183,7 +228,10 @@ pub fn report(
     ];
     let named: Vec<_> = titles.iter().map(String::as_str).zip(&sets).collect();
     line(&mut text, format!("\n{}", columns(&named)))?;
-    line(&mut text, format!("{untouched} of {melodies} melodies stand note for note in their harmonisation.\n"))?;
+    line(
+        &mut text,
+        format!("{untouched} of {melodies} melodies stand note for note in their harmonisation.\n"),
+    )?;
     let index = CopyIndex::new(&train);
     let reports = [index.report_within(&train), index.report(&real), index.report(&composed)];
     let titles = ["train, each without itself", "valid", "composed"];

@@ -93,7 +93,9 @@ pub fn load(location: &hub::Location, device: &str, dtype: &str) -> Result<Compo
         "auto" | "f32" => DType::F32,
         "bf16" => DType::BF16,
         "f16" => DType::F16,
-        other => bail!("--dtype {other}: a net of this size gains nothing from it; use auto, f32, bf16 or f16"),
+        other => {
+            bail!("--dtype {other}: a net of this size gains nothing from it; use auto, f32, bf16 or f16")
+        }
     };
     let stored = Stored::open(location)?;
     let (config, styles) = (stored.config()?, stored.styles()?);
@@ -112,19 +114,9 @@ pub fn save(
     styles: &Styles,
     weights: &BTreeMap<String, Tensor>,
 ) -> Result<()> {
-    let config = Config { dtype: Some("float16".into()), ..config.clone() };
-    let mut half = BTreeMap::new();
-    for (name, tensor) in weights {
-        half.insert(name.clone(), tensor.to_device(&Device::Cpu)?.to_dtype(DType::F16)?);
-    }
-    let bytes = safetensors::serialize(&half, None)?;
-    let mut set = batch::FileSet::new(true);
-    let mut add = |name: &str, bytes: &[u8]| {
-        set.add(folder.join(name), |writer| std::io::Write::write_all(writer, bytes))
-    };
-    add(CONFIG, &serde_json::to_vec_pretty(&config)?)?;
-    add(style::FILE, &serde_json::to_vec_pretty(styles)?)?;
-    add(WEIGHTS, &bytes)?;
-    set.commit()?;
-    Ok(())
+    let styles = serde_json::to_vec_pretty(styles)?;
+    batch::write_bytes(&folder.join(style::FILE), &styles, true)?;
+    let weights: Vec<(String, Tensor)> =
+        weights.iter().map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
+    Ok(models::checkpoint::save(folder, config, &weights, DType::F16)?)
 }

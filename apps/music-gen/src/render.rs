@@ -49,7 +49,8 @@ pub fn render(score: &Score, kind: Kind, soundfont: Option<&[u8]>) -> Result<Vec
                 Some(bytes) => sound::soundfont::render_soundfont(score, bytes)?,
                 None => sound::render(score, &sound::Options::default())?,
             };
-            media::wav::encode(&audio.samples, audio.channels, audio.rate).context("the sound cannot be written")
+            media::wav::encode(&audio.samples, audio.channels, audio.rate)
+                .context("the sound cannot be written")
         }
     }
 }

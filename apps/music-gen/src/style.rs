@@ -63,7 +63,11 @@ impl Styles {
             ));
         }
         if styles.styles.is_empty() || styles.styles.len() > crate::vocabulary::STYLES {
-            return Err(format!("{FILE}: {} styles, 1 to {} can be", styles.styles.len(), crate::vocabulary::STYLES));
+            return Err(format!(
+                "{FILE}: {} styles, 1 to {} can be",
+                styles.styles.len(),
+                crate::vocabulary::STYLES
+            ));
         }
         for style in &styles.styles {
             let parts = style.parts.len();

@@ -237,7 +237,8 @@ fn batch_loss(
 pub struct Window {
     /// Token numbers.
     pub inputs: Vec<u32>,
-    /// The next token of each input; [`IGNORED`] inside a header that the net was given, not asked for.
+    /// The next token of each input; [`IGNORED`] where the net is not asked: in a header that it was given,
+    /// and where the grammar leaves no choice.
     pub targets: Vec<u32>,
 }
 
@@ -247,16 +248,29 @@ impl Window {
         let header = piece.header_at(first);
         let given = if first == 0 { 1 } else { header.len() };
         let bars = piece.bars[first.min(piece.bars.len())..].iter().flatten();
-        let ids: Vec<u32> = header.iter().chain(bars).take(context + 1).map(|token| token.id()).collect();
-        let mut targets = ids[1..].to_vec();
-        let ignored = (given - 1).min(targets.len());
-        targets[..ignored].fill(IGNORED);
+        let tokens: Vec<Token> = header.iter().chain(bars).take(context + 1).copied().collect();
+        let ids: Vec<u32> = tokens.iter().map(|token| token.id()).collect();
+        let voices = header.contains(&Token::Voices);
+        let asked = |(place, token): (usize, &Token)| {
+            let known = place < given || (place > header.len() && is_forced(*token, voices));
+            if known { IGNORED } else { token.id() }
+        };
+        let targets = tokens.iter().enumerate().skip(1).map(asked).collect();
         Window { inputs: ids[..ids.len() - 1].to_vec(), targets }
     }
 
     /// How many of its targets count.
     pub fn counted(&self) -> usize {
         self.targets.iter().filter(|target| **target != IGNORED).count()
+    }
+}
+
+/// Whether the grammar leaves no choice where this token stands, the first bar's count apart.
+fn is_forced(token: Token, voices: bool) -> bool {
+    match token {
+        Token::Sounding(_) | Token::Lead | Token::BarsLeft(_) => true,
+        Token::Position(_) | Token::Part(_) | Token::End => voices,
+        _ => false,
     }
 }
 
@@ -274,4 +288,3 @@ fn pick(rng: &mut Rng, weights: impl Iterator<Item = f64> + Clone) -> usize {
     }
     last
 }
-

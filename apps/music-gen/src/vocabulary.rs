@@ -29,9 +29,8 @@ pub const PERCUSSION: u8 = 128;
 
 /// Note lengths in grid ticks; any other length is cut to the next shorter one.
 pub const LENGTHS: [u32; 41] = [
-    1, 2, 3, 4, 6, 8, 9, 12, 15, 16, 18, 20, 21, 24, 28, 30, 32, 36, 40, 42, 48, 54, 60, 64, 66, 72, 78, 80, 84,
-    90, 96, 108, 120, 132, 144, 156, 160, 168,
-    180, 192, 216,
+    1, 2, 3, 4, 6, 8, 9, 12, 15, 16, 18, 20, 21, 24, 28, 30, 32, 36, 40, 42, 48, 54, 60, 64, 66, 72, 78, 80,
+    84, 90, 96, 108, 120, 132, 144, 156, 160, 168, 180, 192, 216,
 ];
 
 /// Tempo marks in quarter notes per minute; any other tempo is rounded to the nearest.
@@ -166,7 +165,8 @@ impl Token {
     /// The metre as a token, where the vocabulary has it.
     pub fn of_metre(metre: Metre) -> Option<Token> {
         let known = DENOMINATORS.contains(&metre.denominator) && (1..=NUMERATORS).contains(&metre.numerator);
-        (known && bar_length(metre) <= LONGEST_BAR).then_some(Token::Metre(metre.numerator, metre.denominator))
+        (known && bar_length(metre) <= LONGEST_BAR)
+            .then_some(Token::Metre(metre.numerator, metre.denominator))
     }
 
     /// The key as a token.
@@ -245,7 +245,9 @@ mod tests {
 
     #[test]
     fn shifts_lead_to_c_major_and_a_minor() {
-        for (tonic, minor, expected) in [(0, false, 0), (9, true, 0), (7, false, -5), (6, false, 6), (2, true, 5)] {
+        for (tonic, minor, expected) in
+            [(0, false, 0), (9, true, 0), (7, false, -5), (6, false, 6), (2, true, 5)]
+        {
             assert_eq!(key_shift(tonic, minor), expected);
         }
     }

@@ -104,7 +104,11 @@ fn tasks(args: &ComposeArgs) -> Vec<Task> {
         given: file.cloned(),
         seed: seed.wrapping_add(number),
     };
-    files.into_iter().flat_map(|file| (0..args.count as u64).map(move |number| (number, file))).map(one).collect()
+    files
+        .into_iter()
+        .flat_map(|file| (0..args.count as u64).map(move |number| (number, file)))
+        .map(one)
+        .collect()
 }
 
 /// Where the pieces go.
@@ -133,22 +137,29 @@ fn places(args: &ComposeArgs, count: usize) -> Result<Places> {
         Target::Folder(folder) => Places::Folder(folder),
         _ if files > 1 => return Err(usage(format!("{files} input files need -o DIR/"))),
         Target::Default => Places::Files(numbered(&free_name(count, args.output.force)), Kind::ALL.to_vec()),
-        Target::File(path) => match path.extension().map(|extension| extension.to_string_lossy().into_owned()) {
-            None => Places::Files(numbered(&path), Kind::ALL.to_vec()),
-            Some(extension) => {
-                let kind = Kind::of_extension(&extension).ok_or_else(|| {
-                    usage(format!("-o {}: .{extension} cannot be written, only .mid, .wav and .png", path.display()))
-                })?;
-                Places::Files(numbered(&path.with_extension("")), vec![kind])
+        Target::File(path) => {
+            match path.extension().map(|extension| extension.to_string_lossy().into_owned()) {
+                None => Places::Files(numbered(&path), Kind::ALL.to_vec()),
+                Some(extension) => {
+                    let kind = Kind::of_extension(&extension).ok_or_else(|| {
+                        usage(format!(
+                            "-o {}: .{extension} cannot be written, only .mid, .wav and .png",
+                            path.display()
+                        ))
+                    })?;
+                    Places::Files(numbered(&path.with_extension("")), vec![kind])
+                }
             }
-        },
+        }
     })
 }
 
 /// `music`, or `music-2`, `music-3` and so on where that is taken: nothing is lost by playing again.
 fn free_name(count: usize, force: bool) -> PathBuf {
     let taken = |base: &str| {
-        let one = |base: &str| Kind::ALL.iter().any(|kind| Path::new(&format!("{base}.{}", kind.extension())).exists());
+        let one = |base: &str| {
+            Kind::ALL.iter().any(|kind| Path::new(&format!("{base}.{}", kind.extension())).exists())
+        };
         one(base) || (count > 1 && (1..=count).any(|number| one(&format!("{base}-{number}"))))
     };
     let names = std::iter::once("music".to_string()).chain((2u32..).map(|number| format!("music-{number}")));
@@ -232,26 +243,36 @@ impl Session<'_> {
     fn to_folder(&self, tasks: &[Task], folder: &Path) -> Result<Exit> {
         let recipe = self.recipe()?;
         let mut journal = Journal::open(folder)?;
-        let items: Vec<Item<Task>> = self.names(tasks).into_iter().zip(tasks).map(|(id, task)| Item {
-            id,
-            content: match &task.given {
-                Some(path) => Content::File(path.clone()),
-                None => Content::Bytes(Vec::new()),
-            },
-            payload: task.clone(),
-        }).collect();
+        let items: Vec<Item<Task>> = self
+            .names(tasks)
+            .into_iter()
+            .zip(tasks)
+            .map(|(id, task)| Item {
+                id,
+                content: match &task.given {
+                    Some(path) => Content::File(path.clone()),
+                    None => Content::Bytes(Vec::new()),
+                },
+                payload: task.clone(),
+            })
+            .collect();
         let quiet = self.args.output.talk.quiet;
         let work = |job: &batch::Job<'_, Task>| {
             self.to_files(&job.item.payload, &folder.join(&job.item.id), &Kind::ALL, job.replace)
         };
         let one_line = |work: Result<Vec<PathBuf>>| work.map_err(|error| cli::report_line(&error));
-        let summary = batch::run(&items, &recipe, &mut journal, self.args.output.force, |job| one_line(work(job)), |event| {
-            match event {
+        let summary = batch::run(
+            &items,
+            &recipe,
+            &mut journal,
+            self.args.output.force,
+            |job| one_line(work(job)),
+            |event| match event {
                 Event::Failed { id, reason } if !quiet => self.progress.status(format!("{id}: {reason}")),
                 Event::Skipped { id } => self.progress.detail(format!("{id}: done before")),
                 _ => {}
-            }
-        })?;
+            },
+        )?;
         let (done, skipped, failed) = (summary.done, summary.skipped, summary.failed.len());
         self.progress.status(format!("{done} composed, {skipped} done before, {failed} failed"));
         Ok(Exit::from(&summary))
@@ -300,7 +321,12 @@ impl Session<'_> {
     ) -> Result<()> {
         if !self.args.output.talk.json {
             let bars = piece.bars;
-            let about = format!("{}, {bars} bars, {} quarters a minute, seed {}", key_name(piece.key), piece.tempo, task.seed);
+            let about = format!(
+                "{}, {bars} bars, {} quarters a minute, seed {}",
+                key_name(piece.key),
+                piece.tempo,
+                task.seed
+            );
             self.progress.status(about);
             return written.iter().try_for_each(print_path);
         }

@@ -17,7 +17,8 @@ pub fn run(args: &Evaluate) -> Result<Exit> {
     let progress = Progress::new(&args.talk);
     let (composer, _) = super::load(&args.model, &args.compute, &progress)?;
     let spinner = progress.spinner("reading the pieces");
-    let corpus = corpus::read(&args.data, args.held_out, Some(&composer.styles)).map_err(|why| anyhow!(why))?;
+    let corpus =
+        corpus::read(&args.data, args.held_out, Some(&composer.styles)).map_err(|why| anyhow!(why))?;
     spinner.finish();
     let plan = measure::Plan {
         style: args.style.clone(),

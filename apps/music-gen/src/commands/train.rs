@@ -32,13 +32,16 @@ pub fn run(args: &Train) -> Result<Exit> {
     let spinner = progress.spinner("reading the pieces");
     let base = args.train.base.as_deref().map(|name| base(name, &progress)).transpose()?;
     let styles = base.as_ref().map(|base| &base.styles);
-    let corpus = corpus::read(&sources, args.train.held_out.unwrap_or(0.1), styles).map_err(|why| anyhow!(why))?;
+    let corpus =
+        corpus::read(&sources, args.train.held_out.unwrap_or(0.1), styles).map_err(|why| anyhow!(why))?;
     spinner.finish();
     for why in &corpus.skipped {
         progress.detail(format!("left out: {why}"));
     }
     let (learned, kept, left) = (corpus.train.len(), corpus.held_out.len(), corpus.skipped.len());
-    progress.status(format!("{learned} pieces to learn, {kept} held out, {left} that could not be read (-v names them)"));
+    progress.status(format!(
+        "{learned} pieces to learn, {kept} held out, {left} that could not be read (-v names them)"
+    ));
     let plan = plan(args, base.as_ref())?;
     let device = models::device::open(&args.compute.device.to_string())?;
     std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
@@ -68,7 +71,9 @@ pub fn run(args: &Train) -> Result<Exit> {
 }
 
 fn sources(args: &Train) -> Result<Vec<Source>> {
-    let parse = |path: &std::path::PathBuf| path.to_string_lossy().parse().map_err(|why| usage(format!("--data: {why}")));
+    let parse = |path: &std::path::PathBuf| {
+        path.to_string_lossy().parse().map_err(|why| usage(format!("--data: {why}")))
+    };
     args.train.data.iter().map(parse).collect()
 }
 
@@ -153,7 +158,9 @@ fn tell(args: &Train, corpus: &Corpus, fitted: &Fitted, progress: &Progress) -> 
         return Ok(Exit::Done);
     }
     if let (Some(best), Some(ngram)) = (best, ngram) {
-        progress.status(format!("held-out loss {best:.3} nats a token; an order-3 n-gram of the same pieces: {ngram:.3}"));
+        progress.status(format!(
+            "held-out loss {best:.3} nats a token; an order-3 n-gram of the same pieces: {ngram:.3}"
+        ));
     }
     print_path(&args.train.out)?;
     Ok(Exit::Done)
