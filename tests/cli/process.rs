@@ -107,7 +107,16 @@ fn say(words: &str) -> anyhow::Result<Exit> {
 const EMBEDDED: hub::Embedded = &[("LICENSE", b"MIT\n"), ("config.json", b"{}")];
 
 fn start(scene: &str, folder: Option<&Path>) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    let program = std::env::current_exe().unwrap();
+    // Tests that run in the background inherit an ignored SIGINT, which an app would respect.
+    let mut command = if cfg!(target_os = "linux") {
+        let mut command = Command::new("env");
+        command.arg("--default-signal=INT").arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    command
         .args(["process::child", "--exact", "--nocapture", "--test-threads=1"])
         .env(SCENE, scene)
         .env(FOLDER, folder.unwrap_or(Path::new("")))

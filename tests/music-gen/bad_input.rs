@@ -48,6 +48,12 @@ fn wrong_words_are_exit_2() {
         (&["--count", "2", "-o", "-"], "-o DIR/"),
         (&["--harmonise", "a.mid", "b.mid"], "-o DIR/"),
         (&["--harmonise", "a.mid", "--metre", "3/4"], "--metre"),
+        (&["--harmonise", "a.mid", "--bars", "4"], "--bars"),
+        (&["--continue", "a.mid", "--key", "C"], "--key"),
+        (&["-o", "-", "--json"], "--json"),
+        (&["--dtype", "q8"], "q8"),
+        (&["evaluate", "--data", "x", "--held-out", "2"], "held-out"),
+        (&["train", "--data", "a", "--out", "b", "--shares", "1,2"], "--shares"),
         (&["--no-such-flag"], "--no-such-flag"),
         (&["--device", "tpu"], "tpu"),
         (&["train"], "--data"),
@@ -55,6 +61,10 @@ fn wrong_words_are_exit_2() {
         check(&folder, words, 2, part);
     }
 }
+
+/// One note that lasts 2^28 - 1 quarters.
+const ENDLESS: &[u8] =
+    b"MThd\0\0\0\x06\0\0\0\x01\0\x01MTrk\0\0\0\x0f\0\x90\x3c\x40\xff\xff\xff\x7f\x80\x3c\x40\0\xff\x2f\0";
 
 #[test]
 fn wrong_files_are_exit_1() {
@@ -66,6 +76,7 @@ fn wrong_files_are_exit_1() {
     for (name, bytes) in [
         ("empty.mid", &b""[..]),
         ("cut.mid", &chorale[..30]),
+        ("endless.mid", ENDLESS),
         ("crowded.mid", &crowded[..40]),
         ("noise.mid", &[0x55; 4000]),
         ("empty.mxl", b""),

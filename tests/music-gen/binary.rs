@@ -120,6 +120,90 @@ fn a_harmonised_melody_is_untouched() {
     assert!(score.parts[1..].iter().all(|part| !part.notes.is_empty()));
 }
 
+/// A score of single lines (start, pitch, length) in ticks of which 24 make a quarter, as a MIDI file.
+fn write(path: &Path, lines: &[&[(u32, u8, u32)]]) {
+    use media::score::{Change, Metre, Note, Part};
+    let part = |(index, line): (usize, &&[(u32, u8, u32)])| Part {
+        name: format!("Line {index}"),
+        notes: line
+            .iter()
+            .map(|&(start, pitch, length)| Note { start, pitch, length, velocity: 80 })
+            .collect(),
+        ..Part::default()
+    };
+    let score = Score {
+        ticks_per_quarter: 24,
+        parts: lines.iter().enumerate().map(part).collect(),
+        metres: vec![Change { start: 0, value: Metre { numerator: 4, denominator: 4 } }],
+        ..Score::default()
+    };
+    std::fs::write(path, media::midi::write(&score).unwrap()).unwrap();
+}
+
+/// Harmonises a melody and asserts that it comes back note for note, with notes in every other part.
+fn harmonised(name: &str, line: &[(u32, u8, u32)], more: &[&str]) {
+    let folder = folder(name);
+    write(&folder.join("line.mid"), &[line]);
+    let words = [&["--harmonise", "line.mid", "--seed", "4", "-o", "choir.mid"][..], more].concat();
+    must(&folder, &words);
+    let score = read(&folder.join("choir.mid"));
+    let ticks = |ticks: u32| ticks * 24 / score.ticks_per_quarter;
+    let melody: Vec<_> = score.parts[0]
+        .notes
+        .iter()
+        .map(|n| (ticks(n.start), n.pitch, ticks(n.start + n.length) - ticks(n.start)))
+        .collect();
+    assert_eq!(melody, line, "{name}");
+    assert!(score.parts.len() > 1 && score.parts[1..].iter().all(|part| !part.notes.is_empty()));
+}
+
+const SCALE: [(u32, u8, u32); 8] = [
+    (0, 67, 24),
+    (24, 69, 24),
+    (48, 71, 24),
+    (72, 72, 24),
+    (96, 74, 24),
+    (120, 71, 24),
+    (144, 69, 24),
+    (168, 67, 24),
+];
+
+#[test]
+fn melodies_of_every_kind_are_harmonised() {
+    harmonised("plain-line", &SCALE, &[]);
+    harmonised("other-key", &SCALE, &["--key", "Em"]);
+    harmonised("as-song", &SCALE, &["--style", "song"]);
+    let late: Vec<_> = SCALE.iter().map(|&(start, pitch, length)| (start + 48, pitch, length)).collect();
+    harmonised("late", &late, &[]);
+    let later: Vec<_> = SCALE.iter().map(|&(start, pitch, length)| (start + 96, pitch, length)).collect();
+    harmonised("empty-bar", &later, &[]);
+    let gated: Vec<_> = SCALE.iter().map(|&(start, pitch, _)| (start, pitch, 23)).collect();
+    harmonised("gated", &gated, &[]);
+    let short = &SCALE[..3];
+    harmonised("short", short, &[]);
+}
+
+#[test]
+fn long_pieces_have_the_bars_that_are_asked() {
+    let folder = folder("long");
+    let line = must(&folder, &["--bars", "70", "--metre", "2/4", "--seed", "9", "--json", "-o", "long.mid"]);
+    let line: Value = serde_json::from_str(&line).unwrap();
+    let bars = line["bars"].as_u64().unwrap();
+    assert!(bars == 70 || bars == 71, "{bars}");
+    let score = read(&folder.join("long.mid"));
+    let quarters = score.end() as f64 / score.ticks_per_quarter as f64;
+    assert!(quarters > 138.0 && quarters <= 142.0, "{quarters} quarters");
+}
+
+#[test]
+fn a_batch_without_a_seed_goes_on_too() {
+    let folder = folder("seedless");
+    must(&folder, &["--bars", "1", "--count", "2", "-o", "out/", "-q"]);
+    let output = music_gen(&folder, &["--bars", "1", "--count", "2", "-o", "out/"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("0 composed, 2 done before"), "{said}");
+}
+
 #[test]
 fn a_continued_piece_keeps_its_beginning() {
     let folder = folder("continue");
@@ -131,11 +215,13 @@ fn a_continued_piece_keeps_its_beginning() {
             > before.end() as u64 * after.ticks_per_quarter as u64
     );
     for (before_part, after_part) in before.parts.iter().zip(&after.parts) {
-        let kept = after_part.notes.iter().zip(&before_part.notes);
         let ticks = |ticks: u32, score: &Score| ticks as u64 * 10_080 / score.ticks_per_quarter as u64;
-        for (kept, note) in kept {
-            assert_eq!((ticks(kept.start, &after), kept.pitch), (ticks(note.start, &before), note.pitch));
-        }
+        let notes = |part: &media::score::Part, score: &Score| -> Vec<(u64, u8, u64)> {
+            part.notes.iter().map(|n| (ticks(n.start, score), n.pitch, ticks(n.length, score))).collect()
+        };
+        let (kept, given) = (notes(after_part, &after), notes(before_part, &before));
+        assert_eq!(kept[..given.len().min(kept.len())], given);
+        assert!(kept.len() > given.len(), "{} has nothing new", after_part.name);
     }
 }
 

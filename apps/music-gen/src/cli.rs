@@ -77,12 +77,12 @@ pub struct ComposeArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Music")]
     pub count: u32,
 
-    /// Go on from these pieces (MIDI or MusicXML) for --bars more bars
-    #[arg(long = "continue", value_name = "FILE", num_args = 1.., conflicts_with = "harmonise", help_heading = "Music")]
+    /// Go on from these pieces (MIDI or MusicXML, `-` is stdin) for --bars more bars
+    #[arg(long = "continue", value_name = "FILE", num_args = 1.., conflicts_with_all = ["harmonise", "key", "metre"], help_heading = "Music")]
     pub continue_from: Vec<PathBuf>,
 
-    /// Write the other parts under these melodies (MIDI or MusicXML, the first part)
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["metre"], help_heading = "Music")]
+    /// Write the other parts under these melodies (the first part of MIDI or MusicXML, `-` is stdin)
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["metre", "bars"], help_heading = "Music")]
     pub harmonise: Vec<PathBuf>,
 
     /// Play with the instruments of a SoundFont instead of the built-in ones
@@ -111,22 +111,22 @@ pub struct Train {
     pub train: TrainArgs,
 
     /// Width of a new net, a multiple of 64
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = width, help_heading = "Training")]
+    #[arg(conflicts_with = "base", long, value_name = "N", default_value_t = 256, value_parser = width, help_heading = "Training")]
     pub width: usize,
 
     /// Layers of a new net, 1 to 48
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=48), help_heading = "Training")]
+    #[arg(conflicts_with = "base", long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=48), help_heading = "Training")]
     pub layers: u16,
 
     /// Tokens that a new net sees at once, 128 to 8192
-    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u16).range(128..=8192), help_heading = "Training")]
+    #[arg(conflicts_with = "base", long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u16).range(128..=8192), help_heading = "Training")]
     pub context: u16,
 
     /// Share of the activations that are dropped while learning, 0 to 0.9
     #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = dropout, help_heading = "Training")]
     pub dropout: f32,
 
-    /// How often each style is shown, in the order of --data [default: alike]
+    /// How often the style of each --data is shown, as many numbers as paths [default: alike]
     #[arg(long, value_name = "X,Y", value_delimiter = ',', help_heading = "Training")]
     pub shares: Vec<f64>,
 
@@ -143,7 +143,7 @@ pub struct Evaluate {
     pub data: Vec<Source>,
 
     /// Share of a folder's files that was kept aside in training
-    #[arg(long, value_name = "P", default_value_t = 0.1)]
+    #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = held_out)]
     pub held_out: f64,
 
     /// Pieces to compose for the table of statistics
@@ -208,6 +208,10 @@ fn number<T: FromStr + PartialOrd>(text: &str, low: T, high: T, wanted: &str) ->
 
 fn tempo(text: &str) -> Result<f64, String> {
     number(text, 20.0, 400.0, "a number from 20 to 400")
+}
+
+fn held_out(text: &str) -> Result<f64, String> {
+    number(text, 0.0, 0.9, "a number from 0 to 0.9")
 }
 
 fn dropout(text: &str) -> Result<f32, String> {

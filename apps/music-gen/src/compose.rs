@@ -48,7 +48,7 @@ pub struct Request {
     pub style: Option<String>,
     /// Key; chosen by the net, or estimated from what is given, where absent.
     pub key: Option<Key>,
-    /// Time signature; likewise.
+    /// Time signature; that of what is given, or the style's most frequent, where absent.
     pub metre: Option<Metre>,
     /// Bars to write: all of a new piece, or those added to a beginning. A melody has its own.
     pub bars: u32,
@@ -103,13 +103,16 @@ impl Composer {
     /// # Errors
     /// A request that does not fit the model or what is given, in one line.
     pub fn compose(&self, request: &Request, on_note: &mut dyn FnMut(u32, u32)) -> Result<Piece, Error> {
+        if request.bars == 0 {
+            return refuse("no bars are asked for: give --bars 1 or more");
+        }
         let (style_index, style) = self.styles.find(request.style.as_deref()).map_err(Error::Request)?;
         let mut ranges = style.ranges();
         let mut names: Vec<String> = style.parts.iter().map(|part| part.name.clone()).collect();
         let given = match &request.given {
             Given::Nothing => None,
             Given::Beginning(score) => Some(self.beginning(score, style_index, request.bars)?),
-            Given::Melody(score) => Some(melody(score, style_index)?),
+            Given::Melody(score) => Some(melody(score, style_index, style.voices, request.key)?),
         };
         if let (Given::Beginning(score), Some(encoded)) = (&request.given, &given) {
             names = score.parts.iter().filter(|p| !p.notes.is_empty()).map(|p| p.name.clone()).collect();
@@ -128,18 +131,24 @@ impl Composer {
             tokens: Vec::new(),
             bar_places: Vec::new(),
             notes: 0,
+            bars: 0,
+            given: Vec::new(),
         };
         match (&request.given, &given) {
             (Given::Beginning(_), Some(encoded)) => {
                 for token in encoded.tokens() {
                     writer.force(token)?;
                 }
+                writer.given = writer.grammar.notes().iter().map(Vec::len).collect();
+                writer.bars = encoded.bars.len() as u32 + request.bars;
+                writer.force(Token::BarsLeft((request.bars - 1).min(COUNTDOWN) as u8))?;
             }
             (_, encoded) => {
                 let header = self.header(request, style_index, encoded.as_ref());
                 writer.header(&header, encoded.as_ref(), request.bars)?;
             }
         }
+        writer.grammar.stay();
         let mut bar = 0;
         let melody = given.filter(|_| matches!(request.given, Given::Melody(_)));
         if let Some(melody) = &melody {
@@ -177,9 +186,6 @@ impl Composer {
     }
 
     fn beginning(&self, score: &Score, style: usize, bars: u32) -> Result<Encoded, Error> {
-        if bars == 0 {
-            return refuse("no bars are to be added: give --bars 1 or more");
-        }
         match encode(score, style, bars) {
             Ok(encoded) => Ok(encoded),
             Err(why) => refuse(format!("the piece to continue cannot be written: {why}")),
@@ -207,12 +213,15 @@ impl Composer {
         score.tempos = vec![Change { start: 0, value: tempo }];
         let key = score.keys[0].value;
         score.title = Some(title(request, style, key));
-        let metre = score.metres.last().map_or(Metre { numerator: 4, denominator: 4 }, |m| m.value);
-        let metre = if score.metres.len() <= 2 { metre } else { score.metres[0].value };
+        let metre = writer.tokens.iter().find_map(|token| match *token {
+            Token::Metre(numerator, denominator) => Some(Metre { numerator, denominator }),
+            _ => None,
+        });
+        let metre = metre.unwrap_or(Metre { numerator: 4, denominator: 4 });
         match &request.given {
             Given::Nothing => {}
-            Given::Melody(given) => keep(&mut score, given, &|part| part == 0, u32::MAX),
-            Given::Beginning(given) => keep(&mut score, given, &|_| true, given.end()),
+            Given::Melody(given) => keep(&mut score, given, &[usize::MAX]),
+            Given::Beginning(given) => keep(&mut score, given, &writer.given),
         }
         Ok(Piece {
             ids: writer.tokens.iter().map(|token| token.id()).collect(),
@@ -238,9 +247,10 @@ fn title(request: &Request, style: &str, key: Key) -> String {
     format!("{first}{} in {}", letters.as_str(), key_name(key))
 }
 
-/// Puts what was given back note for note: the grid may have rounded it. Ticks become those of the given
-/// piece, where these can say the grid's, else a multiple of both.
-fn keep(score: &mut Score, given: &Score, part_is_given: &dyn Fn(usize) -> bool, before: u32) {
+/// Puts what was given back note for note: the grid may have rounded it. `written` is how many notes of each
+/// given part the tokens hold, which are replaced. Ticks become those of the given piece, where these can
+/// say the grid's, else a multiple of both.
+fn keep(score: &mut Score, given: &Score, written: &[usize]) {
     let quarter = given.ticks_per_quarter.max(1);
     let multiple = quarter * GRID / gcd(quarter, GRID);
     let ticks = if multiple <= i16::MAX as u32 { multiple } else { quarter };
@@ -250,25 +260,22 @@ fn keep(score: &mut Score, given: &Score, part_is_given: &dyn Fn(usize) -> bool,
         let start = scale(note.start, from);
         Note { start, length: scale(note.end(), from).saturating_sub(start).max(1), ..*note }
     };
-    let before = scale(before.min(u32::MAX / ticks), quarter);
-    // An incomplete first bar was shifted to the bar's end and back; the first notes must meet.
-    let first = |parts: &[media::score::Part]| {
-        parts.iter().flat_map(|p| &p.notes).map(|n| n.start).min().unwrap_or(0)
-    };
-    let offset = scale(first(&given.parts), quarter) as i64
-        - scale(first(&score.parts), score.ticks_per_quarter) as i64;
-    let moved = |start: u32| (start as i64 + offset).max(0) as u32;
     let own = score.ticks_per_quarter;
-    let sounding = given.parts.iter().filter(|part| !part.notes.is_empty());
-    let mut sounding: Vec<_> = sounding.collect();
-    sounding.truncate(score.parts.len());
+    let sounding: Vec<_> =
+        given.parts.iter().filter(|part| !part.notes.is_empty()).take(written.len()).collect();
+    // An incomplete first bar was shifted to the bar's end and back; the first given notes must meet.
+    let first = |notes: &mut dyn Iterator<Item = &Note>| notes.map(|note| note.start).min().unwrap_or(0);
+    let theirs = first(&mut sounding.iter().flat_map(|part| &part.notes));
+    let ours = first(&mut score.parts.iter().take(written.len()).flat_map(|part| &part.notes));
+    let offset = scale(theirs, quarter) as i64 - scale(ours, own) as i64;
+    let moved = |start: u32| (start as i64 + offset).max(0) as u32;
     for (index, part) in score.parts.iter_mut().enumerate() {
         let mut notes: Vec<Note> = part.notes.iter().map(|note| rescaled(note, own)).collect();
         for note in &mut notes {
             note.start = moved(note.start);
         }
-        if let Some(given) = sounding.get(index).filter(|_| part_is_given(index)) {
-            notes.retain(|note| note.start >= before);
+        if let (Some(given), Some(&written)) = (sounding.get(index), written.get(index)) {
+            notes.drain(..written.min(notes.len()));
             notes.extend(given.notes.iter().map(|note| rescaled(note, quarter)));
             notes.sort_unstable();
         }
@@ -289,14 +296,21 @@ fn gcd(a: u32, b: u32) -> u32 {
 }
 
 /// A melody as a piece of one part.
-fn melody(score: &Score, style: usize) -> Result<Encoded, Error> {
+///
+/// In a style of free parts silence is not written, so the rests are left out again.
+fn melody(score: &Score, style: usize, voices: bool, key: Option<Key>) -> Result<Encoded, Error> {
     let mut alone = score.clone();
     alone.parts.retain(|part| !part.notes.is_empty());
     if alone.parts.is_empty() {
         return refuse("the melody has no notes");
     }
     alone.parts.truncate(1);
-    let encoded = match encode(&alone, style, 0) {
+    // The pitches are written from one key, that of the piece to come.
+    alone.keys.truncate(1);
+    if let Some(value) = key {
+        alone.keys = vec![Change { start: 0, value }];
+    }
+    let mut encoded = match encode(&alone, style, 0) {
         Ok(encoded) => encoded,
         Err(why) => return refuse(format!("the melody cannot be written: {why}")),
     };
@@ -305,10 +319,17 @@ fn melody(score: &Score, style: usize) -> Result<Encoded, Error> {
             "the melody's first part has several notes at once or changes its metre: give a single line in one metre",
         );
     }
+    if !voices {
+        for bar in &mut encoded.bars {
+            while let Some(rest) = bar.iter().position(|token| *token == Token::Rest) {
+                bar.drain(rest - 1..rest + 2);
+            }
+        }
+    }
     Ok(encoded)
 }
 
-/// The tick at which a piece of one line ends.
+/// The tick at which a piece of one line ends, a rest at its end included.
 fn end_of(encoded: &Encoded) -> u32 {
     let mut grammar = Grammar::new(&[]);
     for token in encoded.tokens() {
@@ -316,7 +337,8 @@ fn end_of(encoded: &Encoded) -> u32 {
             break;
         }
     }
-    grammar.notes().iter().flatten().map(Note::end).max().unwrap_or(0)
+    let last_note = grammar.notes().iter().flatten().map(Note::end).max().unwrap_or(0);
+    last_note.max(grammar.lead_end())
 }
 
 /// A beginning keeps its own ranges where its parts are not the style's, with a fourth to either side.
@@ -351,6 +373,10 @@ struct Writer<'a> {
     /// Index in `tokens` of each bar's first token.
     bar_places: Vec<usize>,
     notes: usize,
+    /// Bars of the whole piece.
+    bars: u32,
+    /// Notes of each part that were given.
+    given: Vec<usize>,
 }
 
 impl Writer<'_> {
@@ -369,11 +395,22 @@ impl Writer<'_> {
         Ok(token)
     }
 
+    /// Whether a token may follow: by the grammar, which beyond its countdown does not know the bars left.
+    fn allows(&self, token: Token) -> bool {
+        let in_time = match token {
+            Token::BarsLeft(left) if self.bars > 0 => {
+                left as u32 == self.bars.saturating_sub(self.grammar.bars() + 1).min(COUNTDOWN)
+            }
+            _ => true,
+        };
+        in_time && self.grammar.allows(token)
+    }
+
     /// The next token: the only one that may follow, or one that the net draws.
     fn choose(&mut self) -> Result<Token, Error> {
         let grammar = &self.grammar;
         let mut allowed =
-            (0..vocabulary::SIZE as u32).filter_map(Token::from_id).filter(|token| grammar.allows(*token));
+            (0..vocabulary::SIZE as u32).filter_map(Token::from_id).filter(|token| self.allows(*token));
         let (first, second) = (allowed.next(), allowed.next());
         let Some(first) = first else {
             return refuse(format!("nothing may follow in bar {}: try another --seed", grammar.bars()));
@@ -383,11 +420,12 @@ impl Writer<'_> {
         }
         let mut logits = self.logits()?;
         for (id, logit) in logits.iter_mut().enumerate() {
-            if !Token::from_id(id as u32).is_some_and(|token| self.grammar.allows(token)) {
+            if !Token::from_id(id as u32).is_some_and(|token| self.allows(token)) {
                 *logit = f32::NEG_INFINITY;
             }
         }
-        let id = self.sampler.sample(&[], &mut logits)?;
+        let seen: Vec<u32> = self.tokens.iter().map(|token| token.id()).collect();
+        let id = self.sampler.sample(&seen, &mut logits)?;
         let Some(token) = Token::from_id(id) else { return refuse(format!("the net drew the token {id}")) };
         if matches!(token, Token::Pitch(_)) {
             self.notes += 1;
@@ -456,6 +494,7 @@ impl Writer<'_> {
         if pickup {
             self.force(Token::Pickup)?;
         }
+        self.bars = bars;
         self.force(Token::BarsLeft((bars - 1).min(COUNTDOWN) as u8))?;
         Ok(())
     }
@@ -507,7 +546,7 @@ mod tests {
 
     #[test]
     fn an_empty_melody_is_refused() {
-        let error = melody(&Score::default(), 0).unwrap_err();
+        let error = melody(&Score::default(), 0, true, None).unwrap_err();
         assert_eq!(error.to_string(), "the melody has no notes");
     }
 }

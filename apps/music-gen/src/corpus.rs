@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::analysis::{estimate_key, estimate_metre};
 use crate::chorales;
-use crate::encode::{Encoded, encode};
+use crate::encode::{self, Encoded, encode};
 use crate::grammar::Range;
 use crate::style::{REPRESENTATION, Style, StylePart, Styles};
 use crate::vocabulary::{PERCUSSION, STYLES, Token, key_of, tonic};
@@ -33,6 +33,8 @@ pub struct Example {
     pub score: Score,
     /// The piece as tokens.
     pub piece: Encoded,
+    /// [`Encoded::choices`] of the piece.
+    pub choices: Vec<bool>,
 }
 
 /// What was read.
@@ -49,9 +51,9 @@ pub struct Corpus {
 }
 
 /// Reads all sources. A file that holds its own split (`train`, `valid`) keeps it; of other files about
-/// `held_out` (0 to 0.5) are kept back, chosen by their name alone so that a further run chooses alike.
-/// `base` are the styles of a model that is to learn on: its styles keep their numbers, and their
-/// ranges only widen.
+/// `held_out` (0 to 0.9) are kept back, chosen by their name alone so that a further run chooses alike.
+/// `base` are the styles of a model that is to learn on: its styles keep their numbers, and where the
+/// line-up is the same their ranges only widen.
 ///
 /// # Errors
 /// A source that does not exist or holds no usable piece, more styles than a model can have; in one line.
@@ -107,7 +109,10 @@ fn read_source(source: &Source, style: usize, share: f64, corpus: &mut Corpus) -
     let encoded: Vec<_> = found
         .into_par_iter()
         .map(|Found { name, held, score }| match encode(&score, style, 0) {
-            Ok(piece) => Ok((held, Example { name, style, score, piece })),
+            Ok(piece) => {
+                let choices = piece.choices();
+                Ok((held, Example { name, style, score, piece, choices }))
+            }
             Err(why) => Err(format!("{name}: {why}")),
         })
         .collect();
@@ -136,7 +141,11 @@ fn read_source(source: &Source, style: usize, share: f64, corpus: &mut Corpus) -
     }
     // The names' hashes order the pieces; the first share of that order is held back.
     undecided.sort_by_key(|example| hash(&example.name));
-    let back = if undecided.len() < 2 { 0 } else { ((undecided.len() as f64 * share).ceil()) as usize };
+    let back = if undecided.len() < 2 {
+        0
+    } else {
+        ((undecided.len() as f64 * share).ceil() as usize).min(undecided.len())
+    };
     let train = undecided.split_off(back);
     corpus.held_out.extend(undecided);
     corpus.train.extend(train);
@@ -203,13 +212,17 @@ fn pieces_of(file: &Path) -> Result<Vec<Found>, String> {
         return Ok(pieces.collect());
     }
     let mut score = media::score_file::read_score(file).map_err(|error| error.to_string())?;
-    complete(&mut score);
+    complete(&mut score).map_err(|error| format!("{name}: {error}"))?;
     Ok(vec![Found { name, held: None, score }])
 }
 
 /// Fills in what a file leaves out: key and metre by analysis. A signature without a mode is read as major
 /// by all readers, so the mode is estimated where the estimate has the same signature.
-pub fn complete(score: &mut Score) {
+///
+/// # Errors
+/// A piece longer than music is.
+pub fn complete(score: &mut Score) -> Result<(), encode::Error> {
+    encode::check_length(score)?;
     if score.metres.is_empty() {
         let (metre, pickup) = estimate_metre(score);
         score.metres = vec![Change { start: 0, value: metre }];
@@ -223,6 +236,7 @@ pub fn complete(score: &mut Score) {
             score.keys[0].value.minor = true;
         }
     }
+    Ok(())
 }
 
 /// What the pieces of a style have in common; `None` without a piece. The line-up is the most frequent

@@ -4,7 +4,7 @@ use media::score::{Change, Metre, Note, Part, Score};
 
 use crate::grammar::{Grammar, Range, short_metre};
 use crate::vocabulary::{
-    COUNTDOWN, GRID, PARTS, PERCUSSION, STYLES, Token, bar_length, key_shift, length_index, tonic,
+    COUNTDOWN, GRID, PARTS, PERCUSSION, SIZE, STYLES, Token, bar_length, key_shift, length_index, tonic,
 };
 
 /// A piece that the tokens cannot hold.
@@ -16,9 +16,29 @@ pub enum Error {
     /// More parts than the vocabulary numbers.
     #[error("the piece has {0} parts with notes, {PARTS} are the most that can be written")]
     Parts(usize),
+    /// Longer than any piece of music.
+    #[error("the piece lasts more than {LONGEST} quarter notes")]
+    Long,
+    /// Something in it that the grammar has no place for.
+    #[error("bar {0} cannot be written: its notes and bar lines contradict each other")]
+    Bar(usize),
     /// A time signature that the vocabulary lacks.
     #[error("the time signature {0}/{1} is not one that can be written")]
     Metre(u8, u8),
+}
+
+/// Quarter notes in a piece at most, about a day of music: a few bytes of a MIDI file can ask for more.
+const LONGEST: u64 = 100_000;
+
+/// Whether a piece is of a length that music has.
+///
+/// # Errors
+/// [`Error::Long`].
+pub fn check_length(score: &Score) -> Result<(), Error> {
+    let changes =
+        score.metres.iter().map(|change| change.start).chain(score.keys.iter().map(|change| change.start));
+    let end = changes.chain([score.end(), score.pickup]).max().unwrap_or(0);
+    if end as u64 / score.ticks_per_quarter.max(1) as u64 > LONGEST { Err(Error::Long) } else { Ok(()) }
 }
 
 /// One bar of a score on the grid.
@@ -36,7 +56,8 @@ struct Gridded {
     bars: Vec<Bar>,
     keys: Vec<Change<(u8, bool)>>,
     tempo: f64,
-    pickup: bool,
+    /// Silence before an incomplete first bar; 0 where the first bar is whole.
+    offset: u32,
     voices: bool,
 }
 
@@ -146,6 +167,25 @@ impl Encoded {
         (-6..=5).filter(|shift| *shift == 0 || fits(shift)).collect()
     }
 
+    /// For each token after the header whether the grammar leaves a choice where it stands: what a net can
+    /// learn from and be judged by. The same in every transposition.
+    pub fn choices(&self) -> Vec<bool> {
+        let mut grammar = Grammar::new(&[]);
+        let mut free = Vec::with_capacity(self.len());
+        for (place, token) in self.tokens().enumerate() {
+            if place >= self.header.len() {
+                let mut allowed =
+                    (0..SIZE as u32).filter_map(Token::from_id).filter(|token| grammar.allows(*token));
+                free.push(allowed.nth(1).is_some());
+            }
+            if grammar.push(token).is_err() {
+                break;
+            }
+        }
+        free.resize(self.len() - self.header.len(), false);
+        free
+    }
+
     /// The header as it stands before a window that begins at some bar: `Middle` for `Begin` when it is not
     /// the first, without the mark of an incomplete first bar, and with the metre that holds there. The key
     /// stays the first one, since the pitches are written from it.
@@ -187,7 +227,7 @@ pub fn encode(score: &Score, style: usize, bars_after: u32) -> Result<Encoded, E
     if piece.voices {
         writer.put(Token::Voices);
     }
-    if piece.pickup {
+    if piece.offset > 0 {
         writer.put(Token::Pickup);
     }
     let header = std::mem::take(&mut writer.tokens);
@@ -209,12 +249,13 @@ pub fn encode(score: &Score, style: usize, bars_after: u32) -> Result<Encoded, E
         let last = index + 1 == piece.bars.len() && bars_after == 0;
         writer.put(Token::Lead);
         if piece.voices {
-            writer.voices_bar(&piece.parts, bar.start, length, last);
+            writer.voices_bar(&piece, bar.start, length, last);
         } else {
             writer.free_bar(&piece.parts, bar.start, length);
         }
-        if last {
-            writer.put(Token::End);
+        let ended = !last || writer.put(Token::End);
+        if !ended || writer.grammar.bars() as usize != index + 1 {
+            return Err(Error::Bar(index + 1));
         }
         bars.push(std::mem::take(&mut writer.tokens));
     }
@@ -278,14 +319,14 @@ impl Writer {
         }
     }
 
-    fn voices_bar(&mut self, parts: &[Part], start: u32, length: u32, last: bool) {
+    fn voices_bar(&mut self, piece: &Gridded, start: u32, length: u32, last: bool) {
+        let parts = &piece.parts;
         let end = parts.iter().flat_map(|part| &part.notes).map(Note::end).max().unwrap_or(0);
-        let first = parts.iter().flat_map(|part| &part.notes).map(|note| note.start).min().unwrap_or(0);
         // Silence in the last bar ends with the piece, elsewhere it may run to the bar's end and beyond.
         let horizon = |moment: u32| if last { end.max(moment + 1) } else { end.max(start + length) };
         let mut moment = self.grammar.lead_time().unwrap_or(0).max(start);
         if self.grammar.bars() == 1 {
-            moment = first;
+            moment = piece.offset;
         }
         while moment < start + length && !(last && moment >= end) {
             if !self.put(Token::Position((moment - start) as u8)) {
@@ -312,7 +353,10 @@ impl Writer {
             let to = part.notes.partition_point(|note| note.start < start + length);
             part.notes[from..to].to_vec()
         };
-        let notes: Vec<Vec<Note>> = parts.iter().map(inside).collect();
+        let writable = |(part, notes): (usize, Vec<Note>)| -> Vec<Note> {
+            notes.into_iter().filter(|note| self.grammar.pitch_token(part, note.pitch).is_some()).collect()
+        };
+        let notes: Vec<Vec<Note>> = parts.iter().map(inside).enumerate().map(writable).collect();
         for moment in onsets(&notes[..1]) {
             self.put(Token::Position((moment - start) as u8));
             self.chord(&notes[0], moment);
@@ -348,6 +392,7 @@ fn onsets(parts: &[Vec<Note>]) -> Vec<u32> {
 
 /// Rounds a score to the token grid and finds its bars.
 fn grid(score: &Score) -> Result<Gridded, Error> {
+    check_length(score)?;
     let scale = |ticks: u32| {
         let quarter = score.ticks_per_quarter.max(1) as u64;
         ((ticks as u64 * GRID as u64 * 2 + quarter) / (2 * quarter)) as u32
@@ -390,7 +435,7 @@ fn grid(score: &Score) -> Result<Gridded, Error> {
         })
         .collect();
     let tempo = score.tempos.first().map_or(100.0, |tempo| tempo.value);
-    Ok(Gridded { parts, bars, keys, tempo, pickup: pickup > 0, voices })
+    Ok(Gridded { parts, bars, keys, tempo, offset, voices })
 }
 
 /// The bars up to a tick. A metre that begins inside a bar cuts it: the bar is then written in the metre of

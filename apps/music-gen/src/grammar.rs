@@ -105,6 +105,9 @@ pub struct Grammar {
     sounding: Vec<[u32; 128]>,
     notes: Vec<Vec<Note>>,
     end: Option<u32>,
+    steady: bool,
+    /// With voices: the position at which all of them begin.
+    first_position: u32,
     shift: i32,
     /// Pitches to repeat before this group's parts, the next one last.
     echo: Vec<u8>,
@@ -138,6 +141,8 @@ impl Grammar {
             sounding: Vec::new(),
             notes: Vec::new(),
             end: None,
+            steady: false,
+            first_position: 0,
             shift: 0,
             echo: Vec::new(),
         }
@@ -148,14 +153,14 @@ impl Grammar {
         self.end = Some(tick);
     }
 
+    /// From here on neither metre nor key may change.
+    pub fn stay(&mut self) {
+        self.steady = true;
+    }
+
     /// Whether the piece is complete.
     pub fn finished(&self) -> bool {
         self.expect == Expect::Nothing
-    }
-
-    /// Whether the header is complete and a bar may begin.
-    pub fn header_done(&self) -> bool {
-        self.bar > 0 || (self.expect == Expect::Header && !self.programs.is_empty())
     }
 
     /// Bars begun so far, an incomplete first one included.
@@ -168,9 +173,9 @@ impl Grammar {
         self.bars_left
     }
 
-    /// Whether every part has one note at a time.
-    pub fn is_voices(&self) -> bool {
-        self.voices
+    /// The tick at which the leading part falls free, its rests included; 0 before it has begun.
+    pub fn lead_end(&self) -> u32 {
+        self.ends.first().copied().unwrap_or(0)
     }
 
     /// Whether the leading part's section is open, and where its voice falls free.
@@ -261,12 +266,17 @@ impl Grammar {
             }
             (Expect::Section, Token::End) => self.bar_may_close() && self.last_bar(),
             (Expect::BarHead, Token::Lead) => true,
+            (Expect::BarHead, Token::Metre(..) | Token::Key(..)) if self.steady => false,
             (Expect::BarHead, Token::Metre(n, d)) => {
                 let metre = Metre { numerator: n, denominator: d };
                 let held = self.metres.last().is_some_and(|change| change.value == metre);
-                // A voice that already sounds past the new bar's end could not be written.
-                let fits =
-                    !self.voices || self.ends.iter().all(|&end| end <= self.bar_start + bar_length(metre));
+                // A voice that already sounds past the new bar's end could not be written, and no note
+                // may outlast the piece that becomes shorter.
+                let bars = if self.voices { 1 } else { self.bars_left + 1 };
+                let end = self.bar_start + bars * bar_length(metre);
+                let mut sounding = self.sounding.iter().flatten();
+                let fits = (!self.voices && self.bars_left >= COUNTDOWN)
+                    || (self.ends.iter().all(|&free| free <= end) && sounding.all(|&free| free <= end));
                 !held
                     && self.bar > 1
                     && fits
@@ -313,8 +323,17 @@ impl Grammar {
             };
         }
         let later = self.position.is_none_or(|last| position > last);
-        let has_part = self.lead || self.programs.len() > 1;
-        later && has_part && (position > 0 || self.bar > 1 || !self.pickup)
+        let mut parts = if self.lead { 0..1 } else { 1..self.programs.len() };
+        let has_part = parts.any(|part| self.has_free_pitch(part, moment));
+        later && has_part && moment < self.limit() && (position > 0 || self.bar > 1 || !self.pickup)
+    }
+
+    /// Whether a part has a pitch in its range, and in the vocabulary, that does not sound.
+    fn has_free_pitch(&self, part: usize, moment: u32) -> bool {
+        let range = self.range(part);
+        let free =
+            |pitch: u8| self.sounding[part][pitch as usize] <= moment && self.relative(part, pitch).is_some();
+        (range.low..=range.high.min(127)).any(free)
     }
 
     /// With voices: whether a further part must go on at this moment.
@@ -330,7 +349,7 @@ impl Grammar {
             let due = (1..self.ends.len()).rev().find(|&voice| self.ends[voice] == self.now());
             return due == Some(part);
         }
-        part < self.part
+        part < self.part && self.has_free_pitch(part, self.now())
     }
 
     fn allows_pitch(&self, pitch: u8) -> bool {
@@ -448,6 +467,7 @@ impl Grammar {
                 self.above = None;
                 if !self.started && self.voices {
                     self.ends.fill(self.bar_start + position as u32);
+                    self.first_position = position as u32;
                 }
                 self.started = true;
                 self.part = if self.lead { 0 } else { self.programs.len() };
@@ -507,7 +527,8 @@ impl Grammar {
     pub fn score(&self, names: &[String]) -> Score {
         let first_metre = self.metres.first().map_or(Metre { numerator: 4, denominator: 4 }, |m| m.value);
         let first_note = self.notes.iter().flatten().map(|note| note.start).min().unwrap_or(0);
-        let shift = if self.pickup { first_note.min(bar_length(first_metre) - 1) } else { 0 };
+        let silence = if self.voices { self.first_position } else { first_note };
+        let shift = if self.pickup { silence.min(bar_length(first_metre) - 1) } else { 0 };
         let pickup = if shift > 0 { bar_length(first_metre) - shift } else { 0 };
         let moved = |start: u32| start.saturating_sub(shift);
         let mut metres: Vec<Change<Metre>> =

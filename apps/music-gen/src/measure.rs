@@ -87,9 +87,10 @@ fn piece_likelihood(composer: &Composer, piece: &Encoded) -> candle_core::Result
     let mut losses = Vec::with_capacity(body.len());
     while losses.len() < body.len() {
         let done = losses.len();
-        let first =
-            (0..piece.bars.len()).find(|&bar| done - starts[bar].min(done) <= context / 2).unwrap_or(0);
-        let first = if done == 0 { 0 } else { first };
+        // The first bar from which half of the context reaches here, else the bar that is under way.
+        let begun = starts.partition_point(|start| *start <= done).min(piece.bars.len()) - 1;
+        let near = (0..=begun).find(|&bar| done - starts[bar] <= context / 2);
+        let first = if done == 0 { 0 } else { near.unwrap_or(begun) };
         let mut ids: Vec<u32> = piece.header_at(first).iter().map(|token| token.id()).collect();
         let before = ids.len();
         // A single bar may be longer than half of the context: then its beginning is left out.
@@ -116,8 +117,7 @@ fn piece_likelihood(composer: &Composer, piece: &Encoded) -> candle_core::Result
     Ok(of_losses(piece, &losses))
 }
 
-/// How well an n-gram, fitted to the training pieces in every transposition that the net was shown, foretells
-/// the held-out ones.
+/// How well an n-gram, fitted to the training pieces, foretells the held-out ones.
 fn ngram_likelihood(train: &[Vec<u32>], held_out: &[&Example], order: usize) -> Result<Likelihood, String> {
     let ngram = NGram::fit(train, order, vocabulary::SIZE).map_err(|error| error.to_string())?;
     let of_piece = |example: &&Example| {
@@ -173,7 +173,7 @@ pub fn report(
         if held_out.is_empty() {
             continue;
         }
-        let train = transposed(corpus, index);
+        let train = tokens_of(corpus, index);
         let net = net_likelihood(composer, &held_out).map_err(|error| error.to_string())?;
         let five = ngram_likelihood(&train, &held_out, 5)?.per_note();
         let one = ngram_likelihood(&train, &held_out, 1)?.per_note();
@@ -240,19 +240,10 @@ pub fn report(
     Ok(text)
 }
 
-fn transposed(corpus: &Corpus, style: usize) -> Vec<Vec<u32>> {
-    let ranges = corpus.styles.styles[style].ranges();
-    let of_piece = |example: &Example| -> Vec<Vec<u32>> {
-        let ids = |shift: i32| example.piece.transposed(shift).tokens().map(|token| token.id()).collect();
-        // Songs come in twelve keys each and would fill the memory; their own key must do.
-        let shifts = if corpus.train.len() > 500 && example.piece.len() > 2000 {
-            vec![0]
-        } else {
-            example.piece.transposable(&ranges)
-        };
-        shifts.into_iter().map(ids).collect()
-    };
-    corpus.train.iter().filter(|example| example.style == style).flat_map(of_piece).collect()
+/// The training pieces of a style. Not transposed: in the tokens they stand in C major or A minor anyway.
+fn tokens_of(corpus: &Corpus, style: usize) -> Vec<Vec<u32>> {
+    let pieces = corpus.train.iter().filter(|example| example.style == style);
+    pieces.map(|example| example.piece.tokens().map(|token| token.id()).collect()).collect()
 }
 
 fn same_melody(ours: &Score, real: &Score) -> bool {
@@ -265,21 +256,25 @@ fn same_melody(ours: &Score, real: &Score) -> bool {
     notes(ours) == notes(real)
 }
 
-/// Nats a token of an n-gram of the training pieces (as they are and in every transposition that the net was
-/// shown) on the held-out ones, averaged over the styles as the training's held-out loss is; `None` where
-/// nothing was held out.
+/// Held-out pieces of a style that [`compare`] looks at.
+const COMPARED: usize = 24;
+
+/// Nats a note of the net and of an n-gram of the training pieces, on the same held-out pieces, averaged over
+/// the styles; `None` where nothing was held out.
 ///
 /// # Errors
-/// An order that cannot be fitted.
-pub fn ngram_loss(corpus: &Corpus, order: usize) -> Result<Option<f64>, String> {
-    let mut losses = Vec::new();
+/// A net that fails, an order that cannot be fitted; in one line.
+pub fn compare(composer: &Composer, corpus: &Corpus, order: usize) -> Result<Option<(f64, f64)>, String> {
+    let (mut net, mut ngram, mut styles) = (0.0, 0.0, 0);
     for style in 0..corpus.styles.styles.len() {
-        let held_out: Vec<&Example> = corpus.held_out.iter().filter(|e| e.style == style).collect();
-        let train = transposed(corpus, style);
+        let held_out: Vec<&Example> =
+            corpus.held_out.iter().filter(|e| e.style == style).take(COMPARED).collect();
+        let train = tokens_of(corpus, style);
         if !held_out.is_empty() && !train.is_empty() {
-            let found = ngram_likelihood(&train, &held_out, order)?;
-            losses.push(found.nats / found.tokens.max(1) as f64);
+            net += net_likelihood(composer, &held_out).map_err(|error| error.to_string())?.per_note();
+            ngram += ngram_likelihood(&train, &held_out, order)?.per_note();
+            styles += 1;
         }
     }
-    Ok((!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64))
+    Ok((styles > 0).then(|| (net / styles as f64, ngram / styles as f64)))
 }

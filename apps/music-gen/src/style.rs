@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::grammar::Range;
+use crate::vocabulary::PERCUSSION;
 
 /// Name of the file in a model's folder.
 pub const FILE: &str = "music.json";
@@ -74,8 +75,14 @@ impl Styles {
             if parts == 0 || parts > crate::vocabulary::PARTS {
                 return Err(format!("{FILE}: style {:?} has {parts} parts, 1 to 16 can be", style.name));
             }
-            if let Some(part) = style.parts.iter().find(|part| part.range.low > part.range.high) {
-                return Err(format!("{FILE}: part {:?} of style {:?} has no pitches", part.name, style.name));
+            let wrong = |part: &&StylePart| {
+                part.range.low > part.range.high || part.range.high > 127 || part.program > PERCUSSION
+            };
+            if let Some(part) = style.parts.iter().find(wrong) {
+                return Err(format!(
+                    "{FILE}: part {:?} of style {:?} has no such pitches or program",
+                    part.name, style.name
+                ));
             }
         }
         Ok(styles)

@@ -11,6 +11,7 @@ use models::nets::llama::{Config, Llama, OneOrMany};
 use training::{Fitted, Loss, Options, Progress, Rng, Task, fit};
 
 use crate::corpus::{Corpus, Example};
+use crate::encode::Encoded;
 use crate::grammar::Range;
 use crate::vocabulary::{self, Token};
 
@@ -118,8 +119,8 @@ impl<'a> Music<'a> {
             let pieces = of_style(&corpus.held_out, style);
             let mut rng = Rng::new(0);
             let chosen = (0..pieces.len().min(HELD_OUT_WINDOWS)).map(|index| {
-                let piece = &pieces[index * pieces.len() / pieces.len().min(HELD_OUT_WINDOWS)].piece;
-                Window::of(piece, rng.below(piece.bars.len()), context)
+                let example = &pieces[index * pieces.len() / pieces.len().min(HELD_OUT_WINDOWS)];
+                Window::of(&example.piece, &example.choices, rng.below(example.piece.bars.len()), context)
             });
             chosen.collect()
         });
@@ -148,7 +149,8 @@ impl<'a> Music<'a> {
         let context = self.context();
         // A piece that no window can hold whole is worth as many draws as it has windows.
         let length = |example: &Example| (example.piece.len() as f64 / context as f64).max(1.0);
-        let piece = &pieces[pick(rng, pieces.iter().map(|example| length(example)))].piece;
+        let example = pieces[pick(rng, pieces.iter().map(|example| length(example)))];
+        let piece = &example.piece;
         let shifts = piece.transposable(&self.ranges[style]);
         let shift = shifts[rng.below(shifts.len())];
         let mut last_full = piece.bars.len();
@@ -158,7 +160,7 @@ impl<'a> Music<'a> {
             tokens += piece.bars[last_full].len();
         }
         let first = if rng.uniform() < 0.2 { 0 } else { rng.below(last_full + 1) };
-        Window::of(&piece.transposed(shift), first, context)
+        Window::of(&piece.transposed(shift), &example.choices, first, context)
     }
 }
 
@@ -244,33 +246,26 @@ pub struct Window {
 
 impl Window {
     /// The window of at most `context` inputs that begins with a bar of the piece, after the header.
-    pub fn of(piece: &crate::encode::Encoded, first: usize, context: usize) -> Window {
+    /// `choices` are [`Encoded::choices`] of the piece.
+    pub fn of(piece: &Encoded, choices: &[bool], first: usize, context: usize) -> Window {
         let header = piece.header_at(first);
+        // Of a header that stands before the first bar all but `Begin` is to be learned.
         let given = if first == 0 { 1 } else { header.len() };
+        let before: usize = piece.bars[..first.min(piece.bars.len())].iter().map(Vec::len).sum();
         let bars = piece.bars[first.min(piece.bars.len())..].iter().flatten();
-        let tokens: Vec<Token> = header.iter().chain(bars).take(context + 1).copied().collect();
-        let ids: Vec<u32> = tokens.iter().map(|token| token.id()).collect();
-        let voices = header.contains(&Token::Voices);
-        let asked = |(place, token): (usize, &Token)| {
-            let known = place < given || (place > header.len() && is_forced(*token, voices));
-            if known { IGNORED } else { token.id() }
+        let ids: Vec<u32> = header.iter().chain(bars).take(context + 1).map(|token| token.id()).collect();
+        let asked = |place: usize| match place.checked_sub(header.len()) {
+            None => place >= given,
+            Some(place) => choices.get(before + place).copied().unwrap_or(false),
         };
-        let targets = tokens.iter().enumerate().skip(1).map(asked).collect();
+        let target = |place: usize| if asked(place) { ids[place] } else { IGNORED };
+        let targets = (1..ids.len()).map(target).collect();
         Window { inputs: ids[..ids.len() - 1].to_vec(), targets }
     }
 
     /// How many of its targets count.
     pub fn counted(&self) -> usize {
         self.targets.iter().filter(|target| **target != IGNORED).count()
-    }
-}
-
-/// Whether the grammar leaves no choice where this token stands, the first bar's count apart.
-fn is_forced(token: Token, voices: bool) -> bool {
-    match token {
-        Token::Sounding(_) | Token::Lead | Token::BarsLeft(_) => true,
-        Token::Position(_) | Token::Part(_) | Token::End => voices,
-        _ => false,
     }
 }
 

@@ -65,6 +65,11 @@ impl Progress {
         }
     }
 
+    /// A line on stderr whatever the flags: something failed that does not end the run.
+    pub fn error(&self, line: impl AsRef<str>) {
+        self.say(line.as_ref());
+    }
+
     fn say(&self, line: &str) {
         // Above the bars, so that they are not torn; nobody is left to tell if stderr is closed.
         self.bars.suspend(|| {

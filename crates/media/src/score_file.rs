@@ -60,10 +60,18 @@ pub fn read_score(path: &Path) -> Result<Score, Error> {
     let file = File::open(path).map_err(open)?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(open)?;
+    from_bytes(&bytes, path)
+}
+
+/// Reads the bytes of a MIDI or MusicXML file; `path` is its name in messages.
+///
+/// # Errors
+/// Bytes that cannot be read, by name.
+pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Score, Error> {
     let path = path.to_owned();
-    match kind(&bytes, &path) {
-        Some(Kind::Midi) => midi::read(&bytes).map_err(|error| Error::Midi { path, error }),
-        Some(Kind::MusicXml) => musicxml::read(&bytes).map_err(|error| Error::MusicXml { path, error }),
+    match kind(bytes, &path) {
+        Some(Kind::Midi) => midi::read(bytes).map_err(|error| Error::Midi { path, error }),
+        Some(Kind::MusicXml) => musicxml::read(bytes).map_err(|error| Error::MusicXml { path, error }),
         None => Err(Error::Kind { path }),
     }
 }

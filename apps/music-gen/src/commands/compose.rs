@@ -1,12 +1,14 @@
 //! `music-gen [PROMPT]`: one piece, or many with one load of the model.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
 use batch::{Content, Event, FileSet, Item, Journal, Recipe};
 use cli::{Exit, Progress, SamplingArgs, Target, Timings, print_bytes, print_json, print_path, usage};
-use media::score_file::read_score;
+use media::score::Score;
+use media::score_file::{from_bytes, read_score};
 use models::decoding::Sampling;
 use music_gen::compose::key_name;
 use music_gen::{Composer, Given, Kind, Piece, Request, corpus, render, sound};
@@ -65,10 +67,16 @@ pub fn run(args: &ComposeArgs) -> Result<Exit> {
              facebook/musicgen-small is a model that takes words, and this version does not play it",
         ));
     }
+    args.compute.apply()?;
     let tasks = tasks(args);
     let places = places(args, tasks.len())?;
-    let soundfont = args.soundfont.as_deref().map(read_file).transpose()?;
-    args.compute.apply()?;
+    if let Places::Files(bases, kinds) = &places {
+        let mut paths = bases.iter().flat_map(|base| kinds.iter().map(|kind| path_of(base, *kind)));
+        if let Some(path) = paths.find(|path| path.exists() && !args.output.force) {
+            return Err(anyhow!("{}: exists; --force overwrites it", path.display()));
+        }
+    }
+    let soundfont = args.soundfont.as_deref().map(soundfont).transpose()?;
     let progress = Progress::new(&args.output.talk);
     let began = Instant::now();
     let (composer, found) = super::load(&args.model, &args.compute, &progress)?;
@@ -133,6 +141,12 @@ fn places(args: &ComposeArgs, count: usize) -> Result<Places> {
     };
     Ok(match args.output.target() {
         Target::Stdout if count > 1 => return Err(usage("-o - takes one piece: give -o DIR/ for more")),
+        Target::Stdout if args.output.talk.json => {
+            return Err(usage("-o - and --json both want stdout: give -o a file"));
+        }
+        Target::Stdout if std::io::stdout().is_terminal() => {
+            return Err(usage("-o - would write sound to the terminal: send it to a file or a pipe"));
+        }
         Target::Stdout => Places::Stdout,
         Target::Folder(folder) => Places::Folder(folder),
         _ if files > 1 => return Err(usage(format!("{files} input files need -o DIR/"))),
@@ -166,19 +180,43 @@ fn free_name(count: usize, force: bool) -> PathBuf {
     names.into_iter().find(|base| force || !taken(base)).unwrap_or_default().into()
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| path.display().to_string())
+/// The path of one kind of file of a piece.
+fn path_of(base: &Path, kind: Kind) -> PathBuf {
+    let mut name = base.as_os_str().to_owned();
+    name.push(".");
+    name.push(kind.extension());
+    name.into()
+}
+
+/// A soundfont's bytes, played once on nothing so that a bad one is refused before any work.
+fn soundfont(path: &Path) -> Result<Vec<u8>> {
+    let name = || path.display().to_string();
+    if !std::fs::metadata(path).with_context(name)?.is_file() {
+        return Err(anyhow!("{}: not an ordinary file", path.display()));
+    }
+    let bytes = std::fs::read(path).with_context(name)?;
+    sound::soundfont::render_soundfont(&Score { ticks_per_quarter: 1, ..Score::default() }, &bytes)
+        .with_context(name)?;
+    Ok(bytes)
+}
+
+/// A score that is given: a file, or stdin.
+fn read_given(path: &Path) -> Result<Score> {
+    let mut score = if path.as_os_str() == "-" {
+        from_bytes(&cli::read_stdin()?, Path::new("stdin"))?
+    } else {
+        read_score(path)?
+    };
+    corpus::complete(&mut score).with_context(|| path.display().to_string())?;
+    Ok(score)
 }
 
 impl Session<'_> {
     fn compose(&self, task: &Task) -> Result<(Piece, Sampling, f64, f64)> {
         let given = match &task.given {
             None => Given::Nothing,
-            Some(path) => {
-                let mut score = read_score(path)?;
-                corpus::complete(&mut score);
-                if self.args.harmonise.is_empty() { Given::Beginning(score) } else { Given::Melody(score) }
-            }
+            Some(path) if self.args.harmonise.is_empty() => Given::Beginning(read_given(path)?),
+            Some(path) => Given::Melody(read_given(path)?),
         };
         let sampling = super::sampling(&self.args.sampling, task.seed);
         let request = Request {
@@ -208,16 +246,6 @@ impl Session<'_> {
 
     /// Composes and writes all kinds of file as one set: all appear, or none.
     fn to_files(&self, task: &Task, base: &Path, kinds: &[Kind], force: bool) -> Result<Vec<PathBuf>> {
-        let path = |kind: &Kind| {
-            let mut name = base.as_os_str().to_owned();
-            name.push(".");
-            name.push(kind.extension());
-            PathBuf::from(name)
-        };
-        let exists = kinds.iter().map(path).find(|path| path.exists());
-        if let Some(path) = exists.filter(|_| !force) {
-            return Err(anyhow!("{}: exists; --force overwrites it", path.display()));
-        }
         let (piece, sampling, generate_s, first_note_s) = self.compose(task)?;
         let mut set = FileSet::new(force);
         let mut samples = 0;
@@ -226,7 +254,7 @@ impl Session<'_> {
             if *kind == Kind::Wav {
                 samples = (bytes.len() - 44) / 4;
             }
-            set.add(path(kind), |writer| std::io::Write::write_all(writer, &bytes))?;
+            set.add(path_of(base, *kind), |writer| std::io::Write::write_all(writer, &bytes))?;
         }
         let written: Vec<PathBuf> = set.commit()?.into_iter().map(|(path, _)| path).collect();
         self.tell(task, &piece, &sampling, &written, samples, (generate_s, first_note_s))?;
@@ -256,7 +284,6 @@ impl Session<'_> {
                 payload: task.clone(),
             })
             .collect();
-        let quiet = self.args.output.talk.quiet;
         let work = |job: &batch::Job<'_, Task>| {
             self.to_files(&job.item.payload, &folder.join(&job.item.id), &Kind::ALL, job.replace)
         };
@@ -268,7 +295,7 @@ impl Session<'_> {
             self.args.output.force,
             |job| one_line(work(job)),
             |event| match event {
-                Event::Failed { id, reason } if !quiet => self.progress.status(format!("{id}: {reason}")),
+                Event::Failed { id, reason } => self.progress.error(format!("{id}: {reason}")),
                 Event::Skipped { id } => self.progress.detail(format!("{id}: done before")),
                 _ => {}
             },
@@ -278,7 +305,8 @@ impl Session<'_> {
         Ok(Exit::from(&summary))
     }
 
-    /// The seed is part of an item's name, so that further pieces can be added to a folder.
+    /// A seed that was asked for is part of the name, so that further pieces can be added to a folder;
+    /// without one pieces are numbered, so that the same command goes on where it stopped.
     fn names(&self, tasks: &[Task]) -> Vec<String> {
         let inputs: Vec<batch::Input> = tasks
             .iter()
@@ -288,11 +316,12 @@ impl Session<'_> {
         let distinct: Vec<batch::Input> = inputs.iter().step_by(self.args.count as usize).cloned().collect();
         let stems = batch::output_names(&distinct);
         let stem = |number: usize| stems.get(number / self.args.count as usize).cloned();
-        let many = self.args.count > 1;
+        let (count, seed) = (self.args.count as usize, self.args.compute.seed);
+        let label = |number: usize, task: &Task| seed.map_or(number as u64 % count as u64 + 1, |_| task.seed);
         let name = |(number, task): (usize, &Task)| match stem(number) {
-            Some(stem) if many => format!("{stem}-{}", task.seed),
+            Some(stem) if count > 1 => format!("{stem}-{}", label(number, task)),
             Some(stem) => stem,
-            None => format!("music-{}", task.seed),
+            None => format!("music-{}", label(number, task)),
         };
         tasks.iter().enumerate().map(name).collect()
     }
@@ -304,6 +333,8 @@ impl Session<'_> {
             "style": args.style, "key": args.key.map(key_name), "bars": args.bars, "tempo": args.tempo,
             "metre": args.metre.map(|m| (m.numerator, m.denominator)),
             "seed": args.compute.seed, "harmonise": !args.harmonise.is_empty(),
+            "device": args.compute.device.to_string(), "dtype": args.compute.dtype.to_string(),
+            "styles": self.composer.styles,
             "sampling": [temperature, top_p, min_p, repetition_penalty], "top_k": top_k,
             "soundfont": self.soundfont.as_ref().map(|bytes| Content::Bytes(bytes.clone()).digest()).transpose()?,
         });

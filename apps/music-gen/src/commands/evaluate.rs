@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, anyhow};
-use cli::{Exit, Progress, print_text};
+use cli::{Exit, Progress, print_json, print_text, usage};
 use music_gen::{corpus, measure};
 
 use crate::cli::Evaluate;
@@ -15,7 +15,8 @@ const MELODIES: usize = 20;
 pub fn run(args: &Evaluate) -> Result<Exit> {
     args.compute.apply()?;
     let progress = Progress::new(&args.talk);
-    let (composer, _) = super::load(&args.model, &args.compute, &progress)?;
+    let (composer, found) = super::load(&args.model, &args.compute, &progress)?;
+    composer.styles.find(args.style.as_deref()).map_err(usage)?;
     let spinner = progress.spinner("reading the pieces");
     let corpus =
         corpus::read(&args.data, args.held_out, Some(&composer.styles)).map_err(|why| anyhow!(why))?;
@@ -32,6 +33,13 @@ pub fn run(args: &Evaluate) -> Result<Exit> {
         bar.set(done.fetch_add(1, Ordering::Relaxed) + 1);
     });
     bar.finish();
-    print_text(&report.map_err(|why| anyhow!(why))?)?;
+    let report = report.map_err(|why| anyhow!(why))?;
+    if args.talk.json {
+        print_json(
+            &serde_json::json!({ "model": found.name, "seed": args.compute.seed(), "report": report }),
+        )?;
+    } else {
+        print_text(&report)?;
+    }
     Ok(Exit::Done)
 }

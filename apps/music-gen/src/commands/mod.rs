@@ -5,7 +5,7 @@ pub mod evaluate;
 pub mod train;
 
 use anyhow::Result;
-use cli::{ComputeArgs, ModelArgs, Progress, SamplingArgs};
+use cli::{ComputeArgs, Dtype, ModelArgs, Progress, SamplingArgs, usage};
 use hub::{Resolved, Want};
 use models::decoding::Sampling;
 use music_gen::Composer;
@@ -21,6 +21,11 @@ pub const WANTS: &[Want<'static>] = &[
 
 /// Finds the model and loads it.
 fn load(model: &ModelArgs, compute: &ComputeArgs, progress: &Progress) -> Result<(Composer, Resolved)> {
+    if compute.dtype == Dtype::Q8 {
+        return Err(usage(
+            "--dtype q8: a net of this size gains nothing from it; use auto, f32, bf16 or f16",
+        ));
+    }
     let found = model.resolve(crate::EMBEDDED, WANTS, progress)?;
     let composer = music_gen::load(&found.location, &compute.device.to_string(), &compute.dtype.to_string())?;
     Ok((composer, found))

@@ -24,6 +24,13 @@ pub fn run(args: &Train) -> Result<Exit> {
     if is_model && !args.train.force {
         bail!("{}: is a model already; --force replaces it, --base goes on from it", out.display());
     }
+    if !args.shares.is_empty() && args.shares.len() != sources.len() {
+        return Err(usage(format!(
+            "--shares has {} numbers for {} --data",
+            args.shares.len(),
+            sources.len()
+        )));
+    }
     if !args.shares.is_empty() && !args.shares.iter().all(|share| share.is_finite() && *share > 0.0) {
         return Err(usage("--shares takes numbers above 0"));
     }
@@ -42,7 +49,7 @@ pub fn run(args: &Train) -> Result<Exit> {
     progress.status(format!(
         "{learned} pieces to learn, {kept} held out, {left} that could not be read (-v names them)"
     ));
-    let plan = plan(args, base.as_ref())?;
+    let plan = plan(args, base.as_ref(), shares(args, &sources, &corpus))?;
     let device = models::device::open(&args.compute.device.to_string())?;
     std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
     cli::stop_gently();
@@ -97,7 +104,19 @@ fn base(name: &str, progress: &Progress) -> Result<Base> {
     Ok(Base { styles: model.styles()?, config: model.config()?, model })
 }
 
-fn plan(args: &Train, base: Option<&Base>) -> Result<Plan> {
+/// The shares in the order of the styles; a style of the base without new data is not shown at all.
+fn shares(args: &Train, sources: &[Source], corpus: &Corpus) -> Vec<f64> {
+    let of_style = |name: &str| {
+        let given = sources.iter().zip(&args.shares).filter(|(source, _)| source.style == name);
+        given.map(|(_, share)| share).sum::<f64>()
+    };
+    if args.shares.is_empty() {
+        return Vec::new();
+    }
+    corpus.styles.styles.iter().map(|style| of_style(&style.name)).collect()
+}
+
+fn plan(args: &Train, base: Option<&Base>, shares: Vec<f64>) -> Result<Plan> {
     let shape = Shape { width: args.width, layers: args.layers as usize, context: args.context as usize };
     let steps = args.train.steps;
     let minutes = args.train.minutes.or(if steps.is_none() { Some(MINUTES) } else { None });
@@ -116,7 +135,7 @@ fn plan(args: &Train, base: Option<&Base>) -> Result<Plan> {
         config: base.map_or_else(|| shape.config(), |base| base.config.clone()),
         batch: args.train.batch.unwrap_or(4),
         dropout: args.dropout,
-        shares: args.shares.clone(),
+        shares,
         base: base.map(|base| base.model.identity()).transpose()?,
         options,
     })
@@ -143,25 +162,30 @@ fn write(out: &Path, plan: &Plan, corpus: &Corpus, fitted: &Fitted) -> Result<()
     Ok(training::checkpoint::remove(out)?)
 }
 
+/// The learned net and an n-gram of the same pieces, on the same held-out ones.
 fn tell(args: &Train, corpus: &Corpus, fitted: &Fitted, progress: &Progress) -> Result<Exit> {
-    let best = fitted.best.map(|(_, loss)| loss).or(fitted.held_out);
-    let ngram = measure::ngram_loss(corpus, 3).map_err(|why| anyhow!(why))?;
+    let out = &args.train.out;
+    let composer =
+        music_gen::load(&hub::Location::Dir(out.clone()), &args.compute.device.to_string(), "auto")?;
+    let judged = measure::compare(&composer, corpus, 3).map_err(|why| anyhow!(why))?;
     if args.train.talk.json {
         print_json(&serde_json::json!({
-            "model": args.train.out.display().to_string(),
+            "model": out.display().to_string(),
+            "seed": args.compute.seed.unwrap_or(0),
             "steps": fitted.steps,
-            "held_out": best,
-            "order_3_ngram": ngram,
+            "held_out": judged.map(|(net, _)| net),
+            "order_3_ngram": judged.map(|(_, ngram)| ngram),
             "pieces": corpus.train.len(),
             "held_out_pieces": corpus.held_out.len(),
+            "timings": { "train_s": cli::seconds_since_start() },
         }))?;
         return Ok(Exit::Done);
     }
-    if let (Some(best), Some(ngram)) = (best, ngram) {
+    if let Some((net, ngram)) = judged {
         progress.status(format!(
-            "held-out loss {best:.3} nats a token; an order-3 n-gram of the same pieces: {ngram:.3}"
+            "held-out pieces: {net:.3} nats a note; an order-3 n-gram of the same: {ngram:.3}"
         ));
     }
-    print_path(&args.train.out)?;
+    print_path(out)?;
     Ok(Exit::Done)
 }
