@@ -126,6 +126,10 @@ pub struct Train {
     #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = dropout, help_heading = "Training")]
     pub dropout: f32,
 
+    /// Seconds between two checkpoints, from which a training that was cut off goes on
+    #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = seconds, help_heading = "Training")]
+    pub checkpoint: f64,
+
     /// How often the style of each --data is shown, as many numbers as paths [default: alike]
     #[arg(long, value_name = "X,Y", value_delimiter = ',', help_heading = "Training")]
     pub shares: Vec<f64>,
@@ -208,6 +212,10 @@ fn number<T: FromStr + PartialOrd>(text: &str, low: T, high: T, wanted: &str) ->
 
 fn tempo(text: &str) -> Result<f64, String> {
     number(text, 20.0, 400.0, "a number from 20 to 400")
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    number(text, 0.01, 86_400.0, "a number from 0.01 to 86400")
 }
 
 fn held_out(text: &str) -> Result<f64, String> {

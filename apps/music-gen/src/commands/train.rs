@@ -129,6 +129,7 @@ fn plan(args: &Train, base: Option<&Base>, shares: Vec<f64>) -> Result<Plan> {
         average: Some(0.998),
         keep_best: true,
         seed: args.compute.seed.unwrap_or(0),
+        checkpoint_seconds: Some(args.checkpoint),
         ..Options::default()
     };
     Ok(Plan {
