@@ -152,10 +152,14 @@ fn read_source(source: &Source, style: usize, share: f64, corpus: &mut Corpus) -
     Ok(())
 }
 
-/// FNV-1a, of the file's own name so that a moved folder is split alike.
+/// The file's own name as a number, so that a moved folder is split alike.
 fn hash(name: &str) -> u64 {
-    let own = name.rsplit(['/', '\\']).next().unwrap_or(name);
-    own.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ byte as u64).wrapping_mul(0x100_0000_01b3))
+    fnv(name.rsplit(['/', '\\']).next().unwrap_or(name).bytes().map(u64::from))
+}
+
+/// FNV-1a over numbers.
+pub(crate) fn fnv(values: impl Iterator<Item = u64>) -> u64 {
+    values.fold(0xcbf2_9ce4_8422_2325, |hash, value| (hash ^ value).wrapping_mul(0x100_0000_01b3))
 }
 
 fn files_below(path: &Path) -> Result<Vec<PathBuf>, String> {
@@ -242,12 +246,9 @@ pub fn complete(score: &mut Score) -> Result<(), encode::Error> {
 /// What the pieces of a style have in common; `None` without a piece. The line-up is the most frequent
 /// one, and the ranges are what it uses.
 fn count_style(name: &str, examples: &[&Example]) -> Option<Style> {
-    let programs = |example: &Example| -> Vec<u8> {
-        let program = |token: &Token| if let Token::Program(program) = token { Some(*program) } else { None };
-        example.piece.header.iter().filter_map(program).collect()
-    };
-    let line_up = most_frequent(examples.iter().map(|example| programs(example)))?;
-    let alike: Vec<&&Example> = examples.iter().filter(|example| programs(example) == line_up).collect();
+    let line_up = most_frequent(examples.iter().map(|example| example.piece.programs()))?;
+    let alike: Vec<&&Example> =
+        examples.iter().filter(|example| example.piece.programs() == line_up).collect();
     let voices = alike.iter().filter(|e| e.piece.header.contains(&Token::Voices)).count() * 2 > alike.len();
     let sounding = |example: &Example, index: usize| {
         example
@@ -270,18 +271,14 @@ fn count_style(name: &str, examples: &[&Example]) -> Option<Style> {
             .unwrap_or_else(|| format!("Part {}", index + 1));
         StylePart { name, program, range: if program == PERCUSSION { Range::ALL } else { range } }
     });
-    let metre = alike.iter().filter_map(|example| {
-        example.piece.header.iter().find_map(|token| match token {
-            Token::Metre(numerator, denominator) => Some((*numerator, *denominator)),
-            _ => None,
-        })
-    });
+    let metres = alike.iter().filter_map(|example| example.piece.metre());
+    let metres = metres.map(|metre| (metre.numerator, metre.denominator));
     let tempo = alike.iter().map(|e| e.score.tempos.first().map_or(100, |tempo| tempo.value.round() as u32));
     Some(Style {
         name: name.to_string(),
         voices,
         parts: parts.collect(),
-        metre: most_frequent(metre).unwrap_or((4, 4)),
+        metre: most_frequent(metres).unwrap_or((4, 4)),
         tempo: median(tempo.collect()),
         bars: median(alike.iter().map(|example| example.piece.bars.len() as u32).collect()),
         pieces: examples.len(),

@@ -86,6 +86,14 @@ impl Encoded {
         self.len() == 0
     }
 
+    /// The first time signature.
+    pub fn metre(&self) -> Option<Metre> {
+        self.header.iter().find_map(|token| match *token {
+            Token::Metre(numerator, denominator) => Some(Metre { numerator, denominator }),
+            _ => None,
+        })
+    }
+
     /// Semitones by which the piece lies above its pitch tokens.
     fn shift(&self) -> i32 {
         let key =
@@ -93,7 +101,8 @@ impl Encoded {
         self.header.iter().find_map(key).map_or(0, |(tonic, minor)| key_shift(tonic, minor))
     }
 
-    fn programs(&self) -> Vec<u8> {
+    /// The instrument of each part.
+    pub fn programs(&self) -> Vec<u8> {
         let program = |token: &Token| if let Token::Program(program) = token { Some(*program) } else { None };
         self.header.iter().filter_map(program).collect()
     }

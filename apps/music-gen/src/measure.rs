@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use candle_core::{DType, Tensor};
-use media::score::{Metre, Score};
+use media::score::Score;
 use models::decoding::{Sampling, log_softmax};
 use models::nets::llama::Cache;
 use rayon::prelude::*;
@@ -195,10 +195,7 @@ pub fn report(
     let examples: Vec<&Example> = corpus.held_out.iter().filter(|e| e.style == index).collect();
     let compose = |number: usize, given: Given| {
         let example = examples[number % examples.len()];
-        let metre = example.piece.header.iter().find_map(|token| match *token {
-            Token::Metre(numerator, denominator) => Some(Metre { numerator, denominator }),
-            _ => None,
-        });
+        let metre = example.piece.metre();
         let pickup = example.piece.header.contains(&Token::Pickup) as u32;
         let mut sampling = plan.sampling.clone();
         sampling.seed = sampling.seed.wrapping_add(number as u64);

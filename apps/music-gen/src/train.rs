@@ -10,7 +10,7 @@ use models::layers::loss::{IGNORED, cross_entropy};
 use models::nets::llama::{Config, Llama, OneOrMany};
 use training::{Fitted, Loss, Options, Progress, Rng, Task, fit};
 
-use crate::corpus::{Corpus, Example};
+use crate::corpus::{Corpus, Example, fnv};
 use crate::encode::Encoded;
 use crate::grammar::Range;
 use crate::vocabulary::{self, Token};
@@ -177,7 +177,12 @@ impl Task for Music<'_> {
             "{} pieces, {tokens} tokens {:016x}, {layers} layers of {width}, context {context}, batch {}, dropout {}, \
              shares {:?}{base}",
             pieces.join(", "),
-            hash(&self.corpus.train),
+            fnv(self
+                .corpus
+                .train
+                .iter()
+                .flat_map(|example| example.piece.tokens())
+                .map(|token| token.id() as u64)),
             self.plan.batch,
             self.plan.dropout,
             self.plan.shares
@@ -207,12 +212,6 @@ impl Task for Music<'_> {
         }
         Ok((!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64))
     }
-}
-
-/// FNV-1a over all tokens.
-fn hash(examples: &[Example]) -> u64 {
-    let tokens = examples.iter().flat_map(|example| example.piece.tokens());
-    tokens.fold(0xcbf2_9ce4_8422_2325, |hash, token| (hash ^ token.id() as u64).wrapping_mul(0x100_0000_01b3))
 }
 
 fn batch_loss(
