@@ -1,0 +1,22 @@
+//! CPU operators near the machine's limit, with candle's meaning: forward, and backward where nets are trained.
+//!
+//! - [`level`]: which instructions there are, and loops compiled for each set of them
+//! - [`rows`]: loops over rows of f32, spread over the cores
+//! - [`gemm`]: products of matrices
+//!
+//! An operator takes contiguous or strided f32 tensors on the processor; on other devices, for other number formats,
+//! and where the environment variable `ATELIER_KERNELS` is `candle`, it is a composition of candle's operators that
+//! carries gradients.
+
+/// Returns an error about an input: one line, and no backtrace whatever the environment says.
+#[macro_export]
+macro_rules! refuse {
+    ($($words:tt)*) => { return Err(candle_core::Error::Msg(format!($($words)*))) };
+}
+
+pub mod gemm;
+pub mod level;
+pub mod rows;
+
+#[cfg(test)]
+mod testing;
