@@ -1,0 +1,183 @@
+//! Lanes of 32 bits in the order in which tiles read them, and buffers for them.
+//!
+//! A lane holds a f32, a pair of bf16 or four bytes; to move it about is the same work.
+
+use std::cell::Cell;
+
+/// Lanes in a slice: (line, depth) lies at `line * stride.0 + depth * stride.1`. A line is a row of the left matrix
+/// or a column of the right one; depth is what a product sums over.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// The lanes.
+    pub values: &'a [u32],
+    /// Distance between lines, and along the depth.
+    pub stride: (usize, usize),
+}
+
+impl<'a> View<'a> {
+    /// The same lanes without those before a place.
+    pub fn from(self, line: usize, depth: usize) -> Self {
+        let skipped = line * self.stride.0 + depth * self.stride.1;
+        View { values: self.values.get(skipped..).unwrap_or_default(), stride: self.stride }
+    }
+}
+
+/// The bits of f32 values.
+#[allow(unsafe_code)]
+pub(crate) fn bits(values: &[f32]) -> &[u32] {
+    // SAFETY: both types have four bytes, the same alignment, and no value that is not allowed.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
+}
+
+/// Writes the first `lines` lines, `depth` deep, to `out[depth * width + line]`; the lines after them are zeros.
+pub(crate) fn interleave(view: View, lines: usize, depth: usize, width: usize, out: &mut [u32]) {
+    let out = &mut out[..depth * width];
+    if lines < width {
+        out.fill(0);
+    }
+    if depth == 0 || lines == 0 {
+        return;
+    }
+    match (lines, view.stride) {
+        (32, (1, _)) => copy::<32>(view, out, width),
+        (16, (1, _)) => copy::<16>(view, out, width),
+        (4..16, (1, _)) => copy_fours(view, lines, out, width),
+        (_, (1, step)) => {
+            for (d, out) in out.chunks_exact_mut(width).enumerate() {
+                out[..lines].copy_from_slice(&view.values[d * step..][..lines]);
+            }
+        }
+        (4.., (_, 1)) => turn(view, lines, depth, out, width),
+        (_, (down, along)) => {
+            for (d, out) in out.chunks_exact_mut(width).enumerate() {
+                for (line, out) in out[..lines].iter_mut().enumerate() {
+                    *out = view.values[line * down + d * along];
+                }
+            }
+        }
+    }
+}
+
+fn copy<const N: usize>(view: View, out: &mut [u32], width: usize) {
+    for (d, out) in out.chunks_exact_mut(width).enumerate() {
+        out[..N].copy_from_slice(&view.values[d * view.stride.1..][..N]);
+    }
+}
+
+/// Copies by fours, the last of which may cover some of the one before.
+fn copy_fours(view: View, lines: usize, out: &mut [u32], width: usize) {
+    for (d, out) in out.chunks_exact_mut(width).enumerate() {
+        let lanes = &view.values[d * view.stride.1..][..lines];
+        for four in 0..lines.div_ceil(4) {
+            let at = (four * 4).min(lines - 4);
+            out[at..at + 4].copy_from_slice(&lanes[at..at + 4]);
+        }
+    }
+}
+
+/// Depth that is turned at a time, so that what is written stays in the first cache.
+const STRIP: usize = 64;
+
+fn turn(view: View, lines: usize, depth: usize, out: &mut [u32], width: usize) {
+    for (strip, out) in out.chunks_mut(STRIP * width).enumerate() {
+        let start = strip * STRIP;
+        let count = STRIP.min(depth - start);
+        for four in 0..lines.div_ceil(4) {
+            let at = (four * 4).min(lines - 4);
+            let rows = [0, 1, 2, 3].map(|i| &view.values[(at + i) * view.stride.0 + start..][..count]);
+            turn_four(rows, at, out, width);
+        }
+    }
+}
+
+#[inline]
+fn turn_four(rows: [&[u32]; 4], at: usize, out: &mut [u32], width: usize) {
+    let ([a, b, c, d], rests) =
+        (rows.map(|row| row.as_chunks::<4>().0), rows.map(|row| row.as_chunks::<4>().1));
+    let whole = a.len() * 4 * width;
+    for ((((out, a), b), c), d) in out.chunks_exact_mut(4 * width).zip(a).zip(b).zip(c).zip(d) {
+        for j in 0..4 {
+            out[j * width + at..][..4].copy_from_slice(&[a[j], b[j], c[j], d[j]]);
+        }
+    }
+    for (j, out) in out[whole..].chunks_exact_mut(width).enumerate() {
+        for i in 0..4 {
+            out[at + i] = rests[i][j];
+        }
+    }
+}
+
+/// Buffers above this size are given back to the allocator.
+const KEPT: usize = 1 << 21;
+
+thread_local! {
+    static FREE: Cell<Vec<Vec<u32>>> = const { Cell::new(Vec::new()) };
+}
+
+/// Lends a buffer of so many lanes of any content, at a multiple of 64 bytes. Those of a thread are used again.
+pub(crate) fn with_buffer<R>(lanes: usize, f: impl FnOnce(&mut [u32]) -> R) -> R {
+    // taken out while in use, since a thread that waits inside `f` may begin another product
+    let mut free = FREE.take();
+    let place = free.iter().position(|buffer| buffer.len() >= lanes + ALIGNMENT);
+    let mut buffer = match place {
+        Some(place) => free.swap_remove(place),
+        None => free.pop().unwrap_or_default(),
+    };
+    FREE.set(free);
+    if buffer.len() < lanes + ALIGNMENT {
+        buffer = vec![0; lanes + ALIGNMENT];
+    }
+    let skipped = aligned(&buffer);
+    let result = f(&mut buffer[skipped..skipped + lanes]);
+    if buffer.len() <= KEPT {
+        let mut free = FREE.take();
+        free.push(buffer);
+        FREE.set(free);
+    }
+    result
+}
+
+/// Lanes in a line of the cache.
+pub(crate) const ALIGNMENT: usize = 16;
+
+/// The place of the first lane at a multiple of 64 bytes.
+pub(crate) fn aligned(lanes: &[u32]) -> usize {
+    lanes.as_ptr().align_offset(64).min(ALIGNMENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interleaved_lanes_lie_by_depth() {
+        for lines in [0usize, 1, 2, 3, 4, 5, 7, 11, 12, 15, 16, 17, 31, 32] {
+            for depth in [0usize, 1, 2, 5, 63, 64, 67, 130] {
+                for stride in [(1, lines), (1, lines + 3), (depth, 1), (depth + 2, 1), (2, 2 * lines), (1, 0)]
+                {
+                    let last = lines.saturating_sub(1) * stride.0 + depth.saturating_sub(1) * stride.1;
+                    let values: Vec<u32> = (0..=last as u32).collect();
+                    for width in [lines, 32] {
+                        let mut out = vec![7; depth * width + 3];
+                        interleave(View { values: &values, stride }, lines, depth, width, &mut out);
+                        for (i, &found) in out[..depth * width].iter().enumerate() {
+                            let (d, line) = (i / width, i % width);
+                            let expected = if line < lines { line * stride.0 + d * stride.1 } else { 0 };
+                            assert_eq!(found, expected as u32, "{lines} {depth} {stride:?} {width}");
+                        }
+                        assert_eq!(out[depth * width..], [7; 3]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn buffers_are_lent_inside_one_another() {
+        with_buffer(10, |a| {
+            a.fill(1);
+            with_buffer(10, |b| b.fill(2));
+            assert!(a.iter().all(|&x| x == 1) && a.as_ptr().align_offset(64) == 0);
+        });
+    }
+}
