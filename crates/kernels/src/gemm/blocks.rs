@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use std::ops::Range;
 use std::ptr::null;
 
-use super::lanes::{View, interleave, with_buffer};
+use super::lanes::{View, interleave_all, with_buffer};
 use super::tile::{Kind, Micro, Scales, Tile};
 use super::{Then, Threads};
 use crate::level::{Level, compiled};
@@ -58,10 +58,10 @@ pub(crate) struct Blocks<'a> {
 }
 
 /// Lanes of the left matrix that a core keeps in its second cache.
-const KEPT_LANES: usize = 1 << 16;
+const KEPT_LANES: usize = 192 * DEPTH;
 
 /// Depth of a block where the whole is more than that.
-const DEPTH: usize = 384;
+const DEPTH: usize = 256;
 
 /// Rows of a task.
 const TASK_ROWS: usize = 96;
@@ -94,10 +94,10 @@ impl Blocks<'_> {
         let products = self.rows * self.columns * self.depth;
         let cores = if threads == Threads::One { 1 } else { rayon::current_num_threads() };
         if cores == 1 || products < 2 * TASK_PRODUCTS {
-            let step = (TASK_ROWS / self.micro.rows).max(1);
-            for start in (0..rows).step_by(step) {
+            let parts = self.rows.div_ceil(2 * TASK_ROWS);
+            for part in 0..parts {
                 // SAFETY: the caller's contract.
-                unsafe { self.block(start..rows.min(start + step), 0..columns) }
+                unsafe { self.block(part * rows / parts..(part + 1) * rows / parts, 0..columns) }
             }
             return;
         }
@@ -133,11 +133,12 @@ impl Blocks<'_> {
             let mut start = 0;
             loop {
                 let depth = step.min(self.depth - start);
-                for panel in row_panels.clone() {
-                    let (row, next) = (self.row(panel), self.row(panel + 1));
-                    let out = &mut packed[(row - first) * depth..];
-                    interleave(self.a.from(row, start), next - row, depth, next - row, out);
-                }
+                let panels = row_panels.clone().map(|panel| {
+                    let row = self.row(panel);
+                    let rows = self.row(panel + 1) - row;
+                    (row, rows, rows)
+                });
+                interleave_all(self.level, self.a.from(0, start), depth, panels, packed);
                 for panel in column_panels.clone() {
                     let b = self.panel(panel, start, depth, wide);
                     for rows in row_panels.clone() {

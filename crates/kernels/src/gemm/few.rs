@@ -170,12 +170,12 @@ unsafe fn by_rows(
     let whole = columns.len() % width == 0;
     with_buffer(m * k + if whole { 0 } else { width * k }, |buffer| {
         let (packed, rest) = buffer.split_at_mut(m * k);
-        interleave(View { values: bits(a.values), stride: a.stride }, m, k, m, packed);
+        interleave(level, View { values: bits(a.values), stride: a.stride }, m, k, m, packed);
         for column in columns.clone().step_by(width) {
             let count = width.min(columns.end - column);
             let lanes = &bits(b.values)[column..];
             if count < width {
-                interleave(View { values: lanes, stride: (1, b.stride.0) }, count, k, width, rest);
+                interleave(level, View { values: lanes, stride: (1, b.stride.0) }, count, k, width, rest);
             }
             let (lanes, b_step) = if count < width { (&*rest, width) } else { (lanes, b.stride.0) };
             // SAFETY: a whole panel lies inside the rows of `b`, another one in the buffer; the rest is the caller's.

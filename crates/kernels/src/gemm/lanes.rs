@@ -4,6 +4,8 @@
 
 use std::cell::Cell;
 
+use crate::level::Level;
+
 /// Lanes in a slice: (line, depth) lies at `line * stride.0 + depth * stride.1`. A line is a row of the left matrix
 /// or a column of the right one; depth is what a product sums over.
 #[derive(Clone, Copy)]
@@ -29,8 +31,39 @@ pub(crate) fn bits(values: &[f32]) -> &[u32] {
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
 }
 
+/// A panel: its first line, its lines, its width.
+pub(crate) type Panel = (usize, usize, usize);
+
+/// Interleaves panels that follow one another in `out`. Lanes that lie along the lines are read some steps of the
+/// depth at a time for all panels, since a panel alone would touch a little of a page after the other.
+pub(crate) fn interleave_all(
+    level: Level,
+    view: View,
+    depth: usize,
+    panels: impl Iterator<Item = Panel> + Clone,
+    out: &mut [u32],
+) {
+    let strip = if view.stride.0 == 1 { 16 } else { depth.max(1) };
+    for start in (0..depth).step_by(strip) {
+        let count = strip.min(depth - start);
+        let mut place = 0;
+        for (line, lines, width) in panels.clone() {
+            let out = &mut out[place + start * width..];
+            interleave(level, view.from(line, start), lines, count, width, out);
+            place += width * depth;
+        }
+    }
+}
+
 /// Writes the first `lines` lines, `depth` deep, to `out[depth * width + line]`; the lines after them are zeros.
-pub(crate) fn interleave(view: View, lines: usize, depth: usize, width: usize, out: &mut [u32]) {
+pub(crate) fn interleave(
+    level: Level,
+    view: View,
+    lines: usize,
+    depth: usize,
+    width: usize,
+    out: &mut [u32],
+) {
     let out = &mut out[..depth * width];
     if lines < width {
         out.fill(0);
@@ -38,10 +71,22 @@ pub(crate) fn interleave(view: View, lines: usize, depth: usize, width: usize, o
     if depth == 0 || lines == 0 {
         return;
     }
+    let last = (lines - 1) * view.stride.0 + (depth - 1) * view.stride.1;
+    assert!(last < view.values.len() && lines <= width, "lanes beyond their slice");
+    #[cfg(target_arch = "x86_64")]
+    if level > Level::Portable && lines >= 4 {
+        // SAFETY: the assertion above, for any stride; the level is present; `out` is cut to size.
+        #[allow(unsafe_code)]
+        unsafe {
+            match view.stride {
+                (1, _) => return super::lanes_x86::copy(view, lines, depth, out, width),
+                (_, 1) => return super::lanes_x86::turn(view, lines, depth, out, width),
+                _ => {}
+            }
+        }
+    }
+    let _ = level;
     match (lines, view.stride) {
-        (32, (1, _)) => copy::<32>(view, out, width),
-        (16, (1, _)) => copy::<16>(view, out, width),
-        (4..16, (1, _)) => copy_fours(view, lines, out, width),
         (_, (1, step)) => {
             for (d, out) in out.chunks_exact_mut(width).enumerate() {
                 out[..lines].copy_from_slice(&view.values[d * step..][..lines]);
@@ -58,30 +103,14 @@ pub(crate) fn interleave(view: View, lines: usize, depth: usize, width: usize, o
     }
 }
 
-fn copy<const N: usize>(view: View, out: &mut [u32], width: usize) {
-    for (d, out) in out.chunks_exact_mut(width).enumerate() {
-        out[..N].copy_from_slice(&view.values[d * view.stride.1..][..N]);
-    }
-}
-
-/// Copies by fours, the last of which may cover some of the one before.
-fn copy_fours(view: View, lines: usize, out: &mut [u32], width: usize) {
-    for (d, out) in out.chunks_exact_mut(width).enumerate() {
-        let lanes = &view.values[d * view.stride.1..][..lines];
-        for four in 0..lines.div_ceil(4) {
-            let at = (four * 4).min(lines - 4);
-            out[at..at + 4].copy_from_slice(&lanes[at..at + 4]);
-        }
-    }
-}
-
-/// Depth that is turned at a time, so that what is written stays in the first cache.
-const STRIP: usize = 64;
+/// Lanes that are turned at a time, so that what is written stays in the first cache.
+const STRIP: usize = 4096;
 
 fn turn(view: View, lines: usize, depth: usize, out: &mut [u32], width: usize) {
-    for (strip, out) in out.chunks_mut(STRIP * width).enumerate() {
-        let start = strip * STRIP;
-        let count = STRIP.min(depth - start);
+    let deep = (STRIP / width).next_multiple_of(16);
+    for (strip, out) in out.chunks_mut(deep * width).enumerate() {
+        let start = strip * deep;
+        let count = deep.min(depth - start);
         for four in 0..lines.div_ceil(4) {
             let at = (four * 4).min(lines - 4);
             let rows = [0, 1, 2, 3].map(|i| &view.values[(at + i) * view.stride.0 + start..][..count]);
@@ -148,10 +177,13 @@ pub(crate) fn aligned(lanes: &[u32]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::level::levels;
 
     #[test]
     fn interleaved_lanes_lie_by_depth() {
-        for lines in [0usize, 1, 2, 3, 4, 5, 7, 11, 12, 15, 16, 17, 31, 32] {
+        for (level, lines) in levels().flat_map(|level| {
+            [0usize, 1, 2, 3, 4, 5, 7, 11, 12, 15, 16, 17, 31, 32].map(|lines| (level, lines))
+        }) {
             for depth in [0usize, 1, 2, 5, 63, 64, 67, 130] {
                 for stride in [(1, lines), (1, lines + 3), (depth, 1), (depth + 2, 1), (2, 2 * lines), (1, 0)]
                 {
@@ -159,7 +191,7 @@ mod tests {
                     let values: Vec<u32> = (0..=last as u32).collect();
                     for width in [lines, 32] {
                         let mut out = vec![7; depth * width + 3];
-                        interleave(View { values: &values, stride }, lines, depth, width, &mut out);
+                        interleave(level, View { values: &values, stride }, lines, depth, width, &mut out);
                         for (i, &found) in out[..depth * width].iter().enumerate() {
                             let (d, line) = (i / width, i % width);
                             let expected = if line < lines { line * stride.0 + d * stride.1 } else { 0 };

@@ -12,6 +12,8 @@ use crate::level::{Level, level};
 pub(crate) mod blocks;
 mod few;
 pub(crate) mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod lanes_x86;
 pub(crate) mod packed;
 mod portable;
 pub(crate) mod tile;
@@ -252,7 +254,7 @@ unsafe fn strip(whole: &Blocks, b: View, start: usize, count: usize, threads: Th
         loop {
             let part = depth.min(whole.depth - done);
             let panels = &mut buffer[..columns.next_multiple_of(width) * part];
-            packed::pack(b.from(start, done), columns, part, width, panels, threads);
+            packed::pack(whole.level, b.from(start, done), columns, part, width, panels, threads);
             let last = done + part >= whole.depth;
             let then = if last { Then { columns: bias, ..whole.then } } else { Then::default() };
             let blocks = Blocks {

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::blocks::{Blocks, Dequantise, Target, micro};
-use super::lanes::{ALIGNMENT, View, aligned, bits, interleave};
+use super::lanes::{ALIGNMENT, View, aligned, bits, interleave_all};
 use super::tile::Kind;
 use super::{Matrix, Then, Threads, check_product};
 use crate::level::{Level, level};
@@ -27,7 +27,7 @@ impl Panels {
         let mut lanes = vec![0; columns.div_ceil(width) * width * depth + ALIGNMENT];
         let first = aligned(&lanes);
         let end = lanes.len() - ALIGNMENT + first;
-        pack(view, columns, depth, width, &mut lanes[first..end], Threads::All);
+        pack(level, view, columns, depth, width, &mut lanes[first..end], Threads::All);
         Self { level, kind, depth, columns, lanes, first }
     }
 
@@ -97,6 +97,7 @@ impl Panels {
 
 /// Packs all columns into panels of a width.
 pub(super) fn pack(
+    level: Level,
     view: View,
     columns: usize,
     depth: usize,
@@ -107,16 +108,22 @@ pub(super) fn pack(
     if depth == 0 || columns == 0 {
         return;
     }
-    let one = |(panel, out): (usize, &mut [u32])| {
-        let start = panel * width;
-        interleave(view.from(start, 0), width.min(columns - start), depth, width, out);
+    let some = |(task, out): (usize, &mut [u32])| {
+        let starts =
+            (task * TASK_PANELS * width..columns.min((task + 1) * TASK_PANELS * width)).step_by(width);
+        let panels = starts.map(|start| (start, width.min(columns - start), width));
+        interleave_all(level, view, depth, panels, out);
     };
+    let task = TASK_PANELS * width * depth;
     if threads == Threads::One || columns * depth < 1 << 16 {
-        out.chunks_mut(width * depth).enumerate().for_each(one);
+        out.chunks_mut(task).enumerate().for_each(some);
     } else {
-        out.par_chunks_mut(width * depth).enumerate().for_each(one);
+        out.par_chunks_mut(task).enumerate().for_each(some);
     }
 }
+
+/// Panels that a task packs.
+const TASK_PANELS: usize = 8;
 
 /// A right matrix of f32, packed once.
 pub struct PackedB {

@@ -42,13 +42,13 @@ impl Unit for Singles {
     #[inline(always)]
     unsafe fn load(from: *const u32) -> [f32; 4] {
         // SAFETY: the caller has four lanes.
-        unsafe { from.cast::<[f32; 4]>().read_unaligned() }
+        unsafe { *from.cast() }
     }
 
     #[inline(always)]
     unsafe fn splat(from: *const u32) -> [f32; 4] {
         // SAFETY: the caller has one lane.
-        [unsafe { from.cast::<f32>().read() }; 4]
+        [unsafe { *from.cast() }; 4]
     }
 
     #[inline(always)]
@@ -66,7 +66,7 @@ impl Unit for Singles {
         // SAFETY: the caller has four values at `out`, and at `base` unless it is null.
         unsafe {
             let sum = if base.is_null() { sum } else { Self::add(sum, Self::load(base.cast())) };
-            out.cast::<[f32; 4]>().write_unaligned(sum);
+            *out.cast() = sum;
         }
     }
 }
@@ -87,13 +87,13 @@ impl Unit for Quads {
     #[inline(always)]
     unsafe fn load(from: *const u32) -> Self::Data {
         // SAFETY: the caller has four lanes.
-        unsafe { from.cast::<Self::Data>().read_unaligned() }
+        unsafe { *from.cast() }
     }
 
     #[inline(always)]
     unsafe fn splat(from: *const u32) -> Self::Data {
         // SAFETY: the caller has one lane.
-        [unsafe { from.cast::<[i8; 4]>().read() }; 4]
+        [unsafe { *from.cast() }; 4]
     }
 
     #[inline(always)]

@@ -90,6 +90,9 @@ pub(super) trait Unit {
     /// Lanes in a register.
     const LANES: usize;
 
+    /// Asks for the line of the cache at an address, which need not exist, to write to it.
+    #[inline(always)]
+    unsafe fn fetch(_: *const f32) {}
     unsafe fn zero() -> Self::Sum;
     unsafe fn load(from: *const u32) -> Self::Data;
     unsafe fn splat(from: *const u32) -> Self::Data;
@@ -114,19 +117,24 @@ pub(super) unsafe fn tile<U: Unit, const R: usize, const V: usize, const D: usiz
     // SAFETY: `a` and `b` advance `depth` times in all, `out` and `base` stay inside rows and columns; a tile that
     // is narrower than its registers goes through a buffer, which holds the largest.
     unsafe {
+        for r in 0..R {
+            for v in 0..V {
+                U::fetch(t.out.wrapping_add(r * t.out_stride + v * U::LANES));
+            }
+        }
         let mut sums = [[[U::zero(); V]; R]; D];
         let (mut a, mut b) = (t.a, t.b);
         for _ in 0..t.depth / D {
             for sums in &mut sums {
                 step::<U, R, V>(a, b, sums);
-                a = a.add(R);
-                b = b.add(t.b_step);
+                a = a.wrapping_add(R);
+                b = b.wrapping_add(t.b_step);
             }
         }
         for _ in 0..t.depth % D {
             step::<U, R, V>(a, b, &mut sums[0]);
-            a = a.add(R);
-            b = b.add(t.b_step);
+            a = a.wrapping_add(R);
+            b = b.wrapping_add(t.b_step);
         }
         let mut total = sums[0];
         for other in &sums[1..] {
@@ -179,10 +187,10 @@ unsafe fn step<U: Unit, const R: usize, const V: usize>(
     unsafe {
         let mut columns = [U::splat(a); V];
         for v in 0..V {
-            columns[v] = U::load(b.add(v * U::LANES));
+            columns[v] = U::load(b.wrapping_add(v * U::LANES));
         }
         for r in 0..R {
-            let row = U::splat(a.add(r));
+            let row = U::splat(a.wrapping_add(r));
             for v in 0..V {
                 sums[r][v] = U::fma(sums[r][v], row, columns[v]);
             }

@@ -52,6 +52,21 @@ unsafe fn run_quads_256(t: &Tile) {
     unsafe { by_size!(Quads256, t, [4 5 6]) }
 }
 
+/// A register at any address. The unaligned loads of `core` go through a copy where debug assertions are on, as
+/// in this workspace's fast profile for tests.
+#[repr(C, packed)]
+#[derive(Clone, Copy)]
+struct Unaligned<T: Copy>(T);
+
+/// # Safety
+/// There is a register's value.
+#[allow(unsafe_code)]
+#[inline(always)]
+unsafe fn read<T: Copy>(from: *const T) -> T {
+    // SAFETY: the caller's contract.
+    unsafe { (*from.cast::<Unaligned<T>>()).0 }
+}
+
 /// Sixteen f32.
 struct Singles512;
 
@@ -62,6 +77,12 @@ impl Unit for Singles512 {
     const LANES: usize = 16;
 
     #[inline(always)]
+    unsafe fn fetch(at: *const f32) {
+        // SAFETY: a hint, for any address.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn zero() -> __m512 {
         // SAFETY: the level, as in all below.
         unsafe { _mm512_setzero_ps() }
@@ -70,7 +91,7 @@ impl Unit for Singles512 {
     #[inline(always)]
     unsafe fn load(from: *const u32) -> __m512 {
         // SAFETY: the caller has a register's lanes.
-        unsafe { _mm512_loadu_ps(from.cast()) }
+        unsafe { read(from.cast()) }
     }
 
     #[inline(always)]
@@ -108,6 +129,12 @@ impl Unit for Pairs512 {
     const LANES: usize = 16;
 
     #[inline(always)]
+    unsafe fn fetch(at: *const f32) {
+        // SAFETY: a hint, for any address.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn zero() -> __m512 {
         // SAFETY: the level, as in all below.
         unsafe { _mm512_setzero_ps() }
@@ -116,7 +143,7 @@ impl Unit for Pairs512 {
     #[inline(always)]
     unsafe fn load(from: *const u32) -> __m512i {
         // SAFETY: the caller has a register's lanes.
-        unsafe { _mm512_loadu_si512(from.cast()) }
+        unsafe { read(from.cast()) }
     }
 
     #[inline(always)]
@@ -154,6 +181,12 @@ impl Unit for Quads512 {
     const LANES: usize = 16;
 
     #[inline(always)]
+    unsafe fn fetch(at: *const f32) {
+        // SAFETY: a hint, for any address.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn zero() -> __m512i {
         // SAFETY: the level, as in all below.
         unsafe { _mm512_setzero_si512() }
@@ -162,7 +195,7 @@ impl Unit for Quads512 {
     #[inline(always)]
     unsafe fn load(from: *const u32) -> __m512i {
         // SAFETY: the caller has a register's lanes.
-        unsafe { _mm512_loadu_si512(from.cast()) }
+        unsafe { read(from.cast()) }
     }
 
     #[inline(always)]
@@ -187,8 +220,8 @@ impl Unit for Quads512 {
     unsafe fn store(sum: __m512i, scales: Scales, base: *const f32, out: *mut f32) {
         // SAFETY: the caller has a register's values at each pointer, `base` unless it is null.
         unsafe {
-            let sum = _mm512_sub_epi32(sum, _mm512_loadu_si512(scales.corrections.cast()));
-            let scale = _mm512_mul_ps(_mm512_set1_ps(*scales.rows), _mm512_loadu_ps(scales.columns));
+            let sum = _mm512_sub_epi32(sum, read(scales.corrections.cast()));
+            let scale = _mm512_mul_ps(_mm512_set1_ps(*scales.rows), read(scales.columns.cast()));
             store_512(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale), base, out)
         }
     }
@@ -212,7 +245,7 @@ impl Unit for Singles256 {
     #[inline(always)]
     unsafe fn load(from: *const u32) -> __m256 {
         // SAFETY: the caller has a register's lanes.
-        unsafe { _mm256_loadu_ps(from.cast()) }
+        unsafe { read(from.cast()) }
     }
 
     #[inline(always)]
@@ -258,7 +291,7 @@ impl Unit for Quads256 {
     #[inline(always)]
     unsafe fn load(from: *const u32) -> __m256i {
         // SAFETY: the caller has a register's lanes.
-        unsafe { _mm256_loadu_si256(from.cast()) }
+        unsafe { read(from.cast()) }
     }
 
     #[inline(always)]
@@ -287,8 +320,8 @@ impl Unit for Quads256 {
     unsafe fn store(sum: __m256i, scales: Scales, base: *const f32, out: *mut f32) {
         // SAFETY: the caller has a register's values at each pointer, `base` unless it is null.
         unsafe {
-            let sum = _mm256_sub_epi32(sum, _mm256_loadu_si256(scales.corrections.cast()));
-            let scale = _mm256_mul_ps(_mm256_set1_ps(*scales.rows), _mm256_loadu_ps(scales.columns));
+            let sum = _mm256_sub_epi32(sum, read(scales.corrections.cast()));
+            let scale = _mm256_mul_ps(_mm256_set1_ps(*scales.rows), read(scales.columns.cast()));
             store_256(_mm256_mul_ps(_mm256_cvtepi32_ps(sum), scale), base, out)
         }
     }
@@ -303,8 +336,8 @@ impl Unit for Quads256 {
 unsafe fn store_512(sum: __m512, base: *const f32, out: *mut f32) {
     // SAFETY: the caller's contract.
     unsafe {
-        let sum = if base.is_null() { sum } else { _mm512_add_ps(sum, _mm512_loadu_ps(base)) };
-        _mm512_storeu_ps(out, sum)
+        let sum = if base.is_null() { sum } else { _mm512_add_ps(sum, read(base.cast())) };
+        *out.cast() = Unaligned(sum)
     }
 }
 
@@ -317,7 +350,7 @@ unsafe fn store_512(sum: __m512, base: *const f32, out: *mut f32) {
 unsafe fn store_256(sum: __m256, base: *const f32, out: *mut f32) {
     // SAFETY: the caller's contract.
     unsafe {
-        let sum = if base.is_null() { sum } else { _mm256_add_ps(sum, _mm256_loadu_ps(base)) };
-        _mm256_storeu_ps(out, sum)
+        let sum = if base.is_null() { sum } else { _mm256_add_ps(sum, read(base.cast())) };
+        *out.cast() = Unaligned(sum)
     }
 }

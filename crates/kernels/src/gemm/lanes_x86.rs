@@ -1,0 +1,164 @@
+//! The two ways of interleaving that matter, in AVX2.
+
+use core::arch::x86_64::*;
+
+use super::lanes::View;
+
+/// A half or a whole register at any address; see `x86.rs` for why not the loads of `core`.
+#[repr(C, packed)]
+#[derive(Clone, Copy)]
+struct Unaligned<T: Copy>(T);
+
+/// # Safety
+/// There are the bytes of a `T`.
+#[allow(unsafe_code)]
+#[inline(always)]
+unsafe fn read<T: Copy>(from: *const u32) -> T {
+    // SAFETY: the caller's contract.
+    unsafe { (*from.cast::<Unaligned<T>>()).0 }
+}
+
+/// # Safety
+/// There is room for a `T`.
+#[allow(unsafe_code)]
+#[inline(always)]
+unsafe fn write<T: Copy>(to: *mut u32, value: T) {
+    // SAFETY: the caller's contract.
+    unsafe { *to.cast() = Unaligned(value) }
+}
+
+/// Lanes that lie along the lines: whole registers are copied, of which the last may cover some of the one before.
+///
+/// # Safety
+/// The machine has AVX2; the view has `lines` lines, 4 or more, of `depth`, with a stride of 1 from line to line;
+/// `out` has room for `depth` times `width`, which is no less than `lines`.
+#[allow(unsafe_code)]
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn copy(view: View, lines: usize, depth: usize, out: &mut [u32], width: usize) {
+    let (mut from, mut to) = (view.values.as_ptr(), out.as_mut_ptr());
+    for _ in 0..depth {
+        // SAFETY: all is inside `lines` lanes here and there.
+        unsafe {
+            if lines >= 8 {
+                let mut at = 0;
+                while at + 8 < lines {
+                    write(to.wrapping_add(at), read::<__m256i>(from.wrapping_add(at)));
+                    at += 8;
+                }
+                write(to.wrapping_add(lines - 8), read::<__m256i>(from.wrapping_add(lines - 8)));
+            } else {
+                write(to, read::<__m128i>(from));
+                write(to.wrapping_add(lines - 4), read::<__m128i>(from.wrapping_add(lines - 4)));
+            }
+        }
+        from = from.wrapping_add(view.stride.1);
+        to = to.wrapping_add(width);
+    }
+}
+
+/// Lanes that are turned at a time, so that what is written stays in the first cache.
+const STRIP: usize = 4096;
+
+/// Lanes that lie along the depth are turned, eight lines by four, or four by four.
+///
+/// # Safety
+/// As that of [`copy`], but the stride of 1 is along the depth.
+#[allow(unsafe_code)]
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn turn(view: View, lines: usize, depth: usize, out: &mut [u32], width: usize) {
+    let (from, to, stride) = (view.values.as_ptr(), out.as_mut_ptr(), view.stride.0);
+    let strip = (STRIP / width).next_multiple_of(16);
+    let mut start = 0;
+    while start < depth {
+        let end = (start + strip).min(depth);
+        let mut line = 0;
+        while line < lines {
+            // the last lines may be turned twice
+            let eight = lines - line >= 8 || (lines >= 8 && lines - line > 4);
+            let at = line.min(lines - if eight { 8 } else { 4 });
+            let (from, to) = (from.wrapping_add(at * stride), to.wrapping_add(at));
+            // SAFETY: eight or four lines from `at` are inside, and so is the depth from `start` to `end`.
+            unsafe {
+                if eight {
+                    turn_eight(from, stride, start..end, to, width);
+                } else {
+                    turn_four(from, stride, start..end, to, width);
+                }
+            }
+            line = at + if eight { 8 } else { 4 };
+        }
+        start = end;
+    }
+}
+
+#[allow(unsafe_code)]
+#[target_feature(enable = "avx2")]
+unsafe fn turn_eight(
+    from: *const u32,
+    stride: usize,
+    depth: std::ops::Range<usize>,
+    to: *mut u32,
+    width: usize,
+) {
+    let whole = depth.start + (depth.end - depth.start) / 4 * 4;
+    let mut d = depth.start;
+    // SAFETY: the caller's contract: eight lines of this depth.
+    unsafe {
+        while d < whole {
+            let two = |line: usize| {
+                let low = read::<__m128>(from.wrapping_add(line * stride + d));
+                let high = read::<__m128>(from.wrapping_add((line + 4) * stride + d));
+                _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high)
+            };
+            let (a, b, c, e) = (two(0), two(1), two(2), two(3));
+            let (ab, ce) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, e));
+            let (ab_high, ce_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, e));
+            let to = to.wrapping_add(d * width);
+            write(to, _mm256_shuffle_ps::<0x44>(ab, ce));
+            write(to.wrapping_add(width), _mm256_shuffle_ps::<0xee>(ab, ce));
+            write(to.wrapping_add(2 * width), _mm256_shuffle_ps::<0x44>(ab_high, ce_high));
+            write(to.wrapping_add(3 * width), _mm256_shuffle_ps::<0xee>(ab_high, ce_high));
+            d += 4;
+        }
+        while d < depth.end {
+            for line in 0..8 {
+                write(to.wrapping_add(d * width + line), read::<u32>(from.wrapping_add(line * stride + d)));
+            }
+            d += 1;
+        }
+    }
+}
+
+#[allow(unsafe_code)]
+#[target_feature(enable = "avx2")]
+unsafe fn turn_four(
+    from: *const u32,
+    stride: usize,
+    depth: std::ops::Range<usize>,
+    to: *mut u32,
+    width: usize,
+) {
+    let whole = depth.start + (depth.end - depth.start) / 4 * 4;
+    let mut d = depth.start;
+    // SAFETY: the caller's contract: four lines of this depth.
+    unsafe {
+        while d < whole {
+            let one = |line: usize| read::<__m128>(from.wrapping_add(line * stride + d));
+            let (a, b, c, e) = (one(0), one(1), one(2), one(3));
+            let (ab, ce) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, e));
+            let (ab_high, ce_high) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, e));
+            let to = to.wrapping_add(d * width);
+            write(to, _mm_shuffle_ps::<0x44>(ab, ce));
+            write(to.wrapping_add(width), _mm_shuffle_ps::<0xee>(ab, ce));
+            write(to.wrapping_add(2 * width), _mm_shuffle_ps::<0x44>(ab_high, ce_high));
+            write(to.wrapping_add(3 * width), _mm_shuffle_ps::<0xee>(ab_high, ce_high));
+            d += 4;
+        }
+        while d < depth.end {
+            for line in 0..4 {
+                write(to.wrapping_add(d * width + line), read::<u32>(from.wrapping_add(line * stride + d)));
+            }
+            d += 1;
+        }
+    }
+}
