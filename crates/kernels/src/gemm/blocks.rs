@@ -126,7 +126,7 @@ impl Blocks<'_> {
         let first = self.row(row_panels.start);
         let rows = self.row(row_panels.end) - first;
         let width = self.micro.columns;
-        let step = self.depth_step(rows);
+        let step = self.depth_step();
         let wide = if self.widen { step * width } else { 0 };
         with_buffer(rows * step + wide, |buffer| {
             let (wide, packed) = buffer.split_at_mut(wide);
@@ -157,9 +157,9 @@ impl Blocks<'_> {
         unsafe { self.finish_block(first..first + rows, column_panels) }
     }
 
-    /// Depth of a block of so many rows.
-    fn depth_step(&self, rows: usize) -> usize {
-        if self.dequantise.is_some() || rows * self.depth <= KEPT_LANES {
+    /// Depth of a block. It depends on sizes alone, since it says which parts are summed up first.
+    fn depth_step(&self) -> usize {
+        if self.dequantise.is_some() || self.rows.min(2 * TASK_ROWS) * self.depth <= KEPT_LANES {
             return self.depth;
         }
         self.depth.div_ceil(self.depth.div_ceil(DEPTH)).next_multiple_of(2)
