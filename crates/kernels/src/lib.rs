@@ -1,5 +1,6 @@
 //! CPU operators near the machine's limit, with candle's meaning: forward, and backward where nets are trained.
 //!
+//! - [`attention`](mod@attention): softmax of queries times keys, times values, without the matrix of scores
 //! - [`level`]: which instructions there are, and loops compiled for each set of them
 //! - [`rows`]: loops over rows of f32, spread over the cores
 //! - [`gemm`]: products of matrices
@@ -14,6 +15,7 @@ macro_rules! refuse {
     ($($words:tt)*) => { return Err(candle_core::Error::Msg(format!($($words)*))) };
 }
 
+pub mod attention;
 pub mod gemm;
 pub mod level;
 pub mod rows;
