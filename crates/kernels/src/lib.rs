@@ -2,6 +2,7 @@
 //!
 //! - [`attention`](mod@attention): softmax of queries times keys, times values, without the matrix of scores
 //! - [`level`]: which instructions there are, and loops compiled for each set of them
+//! - [`linear`](mod@linear): linear maps in f32, and weights packed in f32, bf16 or bytes
 //! - [`rows`]: loops over rows of f32, spread over the cores
 //! - [`gemm`]: products of matrices
 //!
@@ -18,6 +19,7 @@ macro_rules! refuse {
 pub mod attention;
 pub mod gemm;
 pub mod level;
+pub mod linear;
 pub mod rows;
 
 #[cfg(test)]
