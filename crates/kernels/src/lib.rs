@@ -3,6 +3,7 @@
 //! - [`attention`](mod@attention): softmax of queries times keys, times values, without the matrix of scores
 //! - [`level`]: which instructions there are, and loops compiled for each set of them
 //! - [`linear`](mod@linear): linear maps in f32, and weights packed in f32, bf16 or bytes
+//! - [`lstm`](mod@lstm): a layer of long short-term memory
 //! - [`rows`]: loops over rows of f32, spread over the cores
 //! - [`gemm`]: products of matrices
 //!
@@ -20,6 +21,7 @@ pub mod attention;
 pub mod gemm;
 pub mod level;
 pub mod linear;
+pub mod lstm;
 pub mod rows;
 
 #[cfg(test)]
