@@ -1,6 +1,7 @@
 //! CPU operators near the machine's limit, with candle's meaning: forward, and backward where nets are trained.
 //!
 //! - [`attention`](mod@attention): softmax of queries times keys, times values, without the matrix of scores
+//! - [`conv`]: convolutions over time and images, and transposed ones
 //! - [`level`]: which instructions there are, and loops compiled for each set of them
 //! - [`linear`](mod@linear): linear maps in f32, and weights packed in f32, bf16 or bytes
 //! - [`lstm`](mod@lstm): a layer of long short-term memory
@@ -18,6 +19,7 @@ macro_rules! refuse {
 }
 
 pub mod attention;
+pub mod conv;
 pub mod gemm;
 pub mod level;
 pub mod linear;

@@ -1,0 +1,70 @@
+//! Weights in the order in which the loops read them.
+
+use rayon::prelude::*;
+
+use super::kernel::widest;
+use super::plan::Plan;
+use crate::level::Level;
+
+/// The outputs in blocks that are summed at once: each block's first output, width and outputs in use.
+pub(super) fn blocks(level: Level, outputs: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    let widest = widest(level);
+    let width = move |first: usize| outputs.saturating_sub(first).next_power_of_two().min(widest);
+    let firsts = std::iter::successors(Some(0), move |&first| Some(first + width(first)));
+    firsts
+        .take_while(move |first| *first < outputs)
+        .map(move |first| (first, width(first), width(first).min(outputs - first)))
+}
+
+/// Where the weights of a group and an output phase begin, and where all end: after each other, every phase has
+/// its blocks of outputs, each with its channels, their taps, and a value for each output of the block.
+pub(super) fn starts(level: Level, plan: &Plan) -> Vec<usize> {
+    let outputs = blocks(level, plan.outputs).map(|(_, width, _)| width).sum::<usize>();
+    let sizes = (0..plan.groups * plan.phases())
+        .map(|i| plan.taps(i % plan.phases()).count() * plan.channels * outputs);
+    let ends = sizes.scan(0, |end, size| {
+        *end += size;
+        Some(*end)
+    });
+    std::iter::once(0).chain(ends).collect()
+}
+
+/// Packs a weight, which is laid out as candle has it.
+pub(super) fn pack(level: Level, plan: &Plan, weight: &[f32]) -> Vec<f32> {
+    let size = *starts(level, plan).last().unwrap_or(&0);
+    let mut packed = vec![0f32; size];
+    let mut parts = Vec::new();
+    let mut rest = packed.as_mut_slice();
+    for group in 0..plan.groups {
+        for phase in 0..plan.phases() {
+            let taps: Vec<usize> =
+                plan.taps(phase).map(|(y, x)| y.kernel * plan.kernel.0 + x.kernel).collect();
+            for (first, width, used) in blocks(level, plan.outputs) {
+                let (part, after) = rest.split_at_mut(plan.channels * taps.len() * width);
+                rest = after;
+                parts.push((part, group, first, width, used, taps.clone()));
+            }
+        }
+    }
+    let fill =
+        |(part, group, first, width, used, taps): (&mut [f32], usize, usize, usize, usize, Vec<usize>)| {
+            for (place, values) in part.chunks_exact_mut(width).enumerate() {
+                let (channel, tap) = (place / taps.len(), taps[place % taps.len()]);
+                for (i, value) in values[..used].iter_mut().enumerate() {
+                    let output = first + i;
+                    let place = if plan.turned {
+                        (group * plan.channels + channel) * plan.outputs + output
+                    } else {
+                        (group * plan.outputs + output) * plan.channels + channel
+                    };
+                    *value = weight[place * plan.kernel.1 + tap];
+                }
+            }
+        };
+    if size < 1 << 15 {
+        parts.into_iter().for_each(fill);
+    } else {
+        parts.into_par_iter().for_each(fill);
+    }
+    packed
+}
