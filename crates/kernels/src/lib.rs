@@ -1,12 +1,21 @@
 //! CPU operators near the machine's limit, with candle's meaning: forward, and backward where nets are trained.
 //!
+//! - [`activations`]: gelu, silu, relu, tanh, their products with a gate, snake
 //! - [`attention`](mod@attention): softmax of queries times keys, times values, without the matrix of scores
 //! - [`conv`]: convolutions over time and images, and transposed ones
+//! - [`dropout`]: masks that are a function of their place
+//! - [`elementary`]: exponential, tangent, distribution and sine for loops over f32
+//! - [`embedding`]: rows of a table, and sums of them
+//! - [`fresh`]: new buffers, filled in tasks without being set to zero first
 //! - [`level`]: which instructions there are, and loops compiled for each set of them
 //! - [`linear`](mod@linear): linear maps in f32, and weights packed in f32, bf16 or bytes
+//! - [`loss`]: cross-entropy, fused with its softmax
 //! - [`lstm`](mod@lstm): a layer of long short-term memory
+//! - [`norm`]: layer, root-mean-square and group normalisation
+//! - [`rope`]: rotary position embedding
 //! - [`rows`]: loops over rows of f32, spread over the cores
 //! - [`gemm`]: products of matrices
+//! - [`softmax`]: softmax, with a mask, and its logarithm
 //!
 //! An operator takes contiguous or strided f32 tensors on the processor; on other devices, for other number formats,
 //! and where the environment variable `ATELIER_KERNELS` is `candle`, it is a composition of candle's operators that
@@ -18,13 +27,22 @@ macro_rules! refuse {
     ($($words:tt)*) => { return Err(candle_core::Error::Msg(format!($($words)*))) };
 }
 
+pub mod activations;
 pub mod attention;
 pub mod conv;
+pub mod dropout;
+pub mod elementary;
+pub mod embedding;
+pub mod fresh;
 pub mod gemm;
 pub mod level;
 pub mod linear;
+pub mod loss;
 pub mod lstm;
+pub mod norm;
+pub mod rope;
 pub mod rows;
+pub mod softmax;
 
 #[cfg(test)]
 mod testing;
