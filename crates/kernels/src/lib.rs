@@ -16,6 +16,7 @@
 //! - [`rows`]: loops over rows of f32, spread over the cores
 //! - [`gemm`]: products of matrices
 //! - [`softmax`]: softmax, with a mask, and its logarithm
+//! - [`top_k`](mod@top_k): the largest of many values, and the set of tokens that has so much of the probability
 //!
 //! An operator takes contiguous or strided f32 tensors on the processor; on other devices, for other number formats,
 //! and where the environment variable `ATELIER_KERNELS` is `candle`, it is a composition of candle's operators that
@@ -43,6 +44,7 @@ pub mod norm;
 pub mod rope;
 pub mod rows;
 pub mod softmax;
+pub mod top_k;
 
 #[cfg(test)]
 mod testing;
