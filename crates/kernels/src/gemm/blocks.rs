@@ -79,6 +79,29 @@ pub(crate) fn micro(kind: Kind, level: Level) -> Micro {
     super::portable::micro(kind)
 }
 
+/// Rows cut into panels that differ by one row at most.
+#[derive(Clone, Copy)]
+struct Even {
+    rows: usize,
+    /// So many panels, the first ones, have a row more.
+    larger: usize,
+}
+
+impl Even {
+    fn new(rows: usize, panels: usize) -> Self {
+        Even { rows: rows / panels, larger: rows % panels }
+    }
+
+    fn start(self, panel: usize) -> usize {
+        panel * self.rows + panel.min(self.larger)
+    }
+
+    /// The first row of a panel, and its rows.
+    fn part(self, panel: usize) -> (usize, usize) {
+        (self.start(panel), self.rows + usize::from(panel < self.larger))
+    }
+}
+
 impl Blocks<'_> {
     /// Computes all of it.
     ///
@@ -115,16 +138,12 @@ impl Blocks<'_> {
         self.rows.div_ceil(self.micro.rows)
     }
 
-    /// The first row of a panel; panels are as even as can be.
-    fn row(&self, panel: usize) -> usize {
-        panel * self.rows / self.row_panels()
-    }
-
     /// One block, on the calling thread.
     #[allow(unsafe_code)]
     unsafe fn block(&self, row_panels: Range<usize>, column_panels: Range<usize>) {
-        let first = self.row(row_panels.start);
-        let rows = self.row(row_panels.end) - first;
+        let even = Even::new(self.rows, self.row_panels());
+        let first = even.start(row_panels.start);
+        let rows = even.start(row_panels.end) - first;
         let width = self.micro.columns;
         let step = self.depth_step();
         let wide = if self.widen { step * width } else { 0 };
@@ -134,15 +153,14 @@ impl Blocks<'_> {
             loop {
                 let depth = step.min(self.depth - start);
                 let panels = row_panels.clone().map(|panel| {
-                    let row = self.row(panel);
-                    let rows = self.row(panel + 1) - row;
+                    let (row, rows) = even.part(panel);
                     (row, rows, rows)
                 });
                 interleave_all(self.level, self.a.from(0, start), depth, panels, packed);
                 for panel in column_panels.clone() {
                     let b = self.panel(panel, start, depth, wide);
-                    for rows in row_panels.clone() {
-                        let a = &packed[(self.row(rows) - first) * depth..];
+                    for rows in row_panels.clone().map(|panel| even.part(panel)) {
+                        let a = &packed[(rows.0 - first) * depth..];
                         // SAFETY: the panels of `a` and `b` are packed for this depth; the rest is the caller's.
                         unsafe { self.tile(rows, panel, start > 0, depth, a, b) }
                     }
@@ -182,8 +200,15 @@ impl Blocks<'_> {
     }
 
     #[allow(unsafe_code)]
-    unsafe fn tile(&self, rows: usize, panel: usize, again: bool, depth: usize, a: &[u32], b: &[u32]) {
-        let (row, next) = (self.row(rows), self.row(rows + 1));
+    unsafe fn tile(
+        &self,
+        (row, rows): (usize, usize),
+        panel: usize,
+        again: bool,
+        depth: usize,
+        a: &[u32],
+        b: &[u32],
+    ) {
         let column = panel * self.micro.columns;
         let columns = (self.columns - column).min(self.micro.columns);
         // SAFETY: row and column are inside `out` and the scales; a bias is as long as `out` is wide.
@@ -200,7 +225,7 @@ impl Blocks<'_> {
             });
             (self.micro.run)(&Tile {
                 depth,
-                rows: next - row,
+                rows,
                 columns,
                 a: a.as_ptr(),
                 b: b.as_ptr(),

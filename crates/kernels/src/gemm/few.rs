@@ -3,19 +3,27 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::array::from_fn;
-use std::ptr::null;
+use std::ops::Range;
+use std::slice;
 
-use super::blocks::{Target, finish, micro};
-use super::lanes::{View, bits, interleave, with_buffer};
-use super::tile::{Kind, Scales, Tile};
+use super::blocks::{Target, finish};
 use super::{Matrix, Then, Threads};
 use crate::level::{Level, dispatched};
 
-/// Up to so many rows, dot products with columns that lie in one piece are faster than to pack them.
-const DOT_ROWS: usize = 16;
+/// Up to so many rows, dot products are faster than to pack the right matrix.
+const DOT_ROWS: usize = 40;
+
+/// Up to so many rows, additions of the right matrix's rows are.
+const ADD_ROWS: usize = 6;
+
+/// Values of a small right matrix.
+const SMALL: usize = 1 << 15;
 
 /// Values of the right matrix that are worth a task.
 const TASK: usize = 1 << 16;
+
+/// Values of the product that stay in the first cache.
+const KEPT: usize = 6144;
 
 /// Computes the product if there are few rows and the right matrix lies well; says whether it did.
 ///
@@ -34,12 +42,18 @@ pub(super) unsafe fn few(
     if k == 0 || m == 0 {
         return false;
     }
-    let dots = m <= DOT_ROWS && b.stride.0 == 1 && a.stride.1 == 1;
-    let width = micro(Kind::Single, level).columns;
-    if !dots && !(m <= micro(Kind::Single, level).rows && b.stride.1 == 1 && n >= width) {
+    let dots = b.stride.0 == 1 && a.stride.1 == 1;
+    let most = match (dots, b.stride.1) {
+        // a small matrix is packed in no time
+        _ if k * n <= SMALL => 2,
+        (true, _) => DOT_ROWS,
+        (false, 1) => ADD_ROWS,
+        _ => 0,
+    };
+    if m > most || !(dots || b.stride.1 == 1) {
         return false;
     }
-    let columns = (TASK / k).max(1).next_multiple_of(width);
+    let columns = if dots { (TASK / k).max(4) } else { (KEPT / m).clamp(128, 1024) }.next_multiple_of(64);
     let task = |start: usize| {
         let range = start..n.min(start + columns);
         // SAFETY: the caller's contract; tasks have different columns.
@@ -69,7 +83,7 @@ unsafe fn by_dots(
     a: Matrix,
     b: Matrix,
     (out, add): (Target, bool),
-    columns: std::ops::Range<usize>,
+    columns: Range<usize>,
     bias: Option<&[f32]>,
 ) {
     let (m, k) = a.size;
@@ -118,6 +132,8 @@ struct Dots<'a, const R: usize, const C: usize> {
     w: [&'a [f32]; C],
 }
 
+// constants count the registers
+#[allow(clippy::needless_range_loop)]
 impl<const R: usize, const C: usize> WithSimd for Dots<'_, R, C> {
     type Output = [[f32; C]; R];
 
@@ -154,52 +170,110 @@ impl<const R: usize, const C: usize> WithSimd for Dots<'_, R, C> {
     }
 }
 
-/// One tile of all rows for each panel of columns, read where the rows of `b` lie; a panel that is not full is
-/// packed.
+/// Rows of `b` that lie in one piece, four at a time, times their factors, added to the rows of the product.
 #[allow(unsafe_code)]
 unsafe fn by_rows(
     level: Level,
     a: Matrix,
     b: Matrix,
     (out, add): (Target, bool),
-    columns: std::ops::Range<usize>,
+    columns: Range<usize>,
     bias: Option<&[f32]>,
 ) {
-    let micro = micro(Kind::Single, level);
-    let ((m, k), width) = (a.size, micro.columns);
-    let whole = columns.len() % width == 0;
-    with_buffer(m * k + if whole { 0 } else { width * k }, |buffer| {
-        let (packed, rest) = buffer.split_at_mut(m * k);
-        interleave(level, View { values: bits(a.values), stride: a.stride }, m, k, m, packed);
-        for column in columns.clone().step_by(width) {
-            let count = width.min(columns.end - column);
-            let lanes = &bits(b.values)[column..];
-            if count < width {
-                interleave(level, View { values: lanes, stride: (1, b.stride.0) }, count, k, width, rest);
-            }
-            let (lanes, b_step) = if count < width { (&*rest, width) } else { (lanes, b.stride.0) };
-            // SAFETY: a whole panel lies inside the rows of `b`, another one in the buffer; the rest is the caller's.
+    let (m, k) = a.size;
+    let factor = |row: usize, d: usize| a.values[row * a.stride.0 + d * a.stride.1];
+    // SAFETY: the caller's contract: these columns of each row are this task's.
+    let out_row = |row: usize| unsafe {
+        slice::from_raw_parts_mut(out.values.add(row * out.stride + columns.start), columns.len())
+    };
+    if !add {
+        for row in 0..m {
+            // SAFETY: the same; written before a slice of the values is made.
             unsafe {
-                let out_place = out.values.add(column);
-                let (base, base_stride) = match bias {
-                    _ if add => (out_place.cast_const(), out.stride),
-                    Some(bias) => (bias.as_ptr().add(column), 0),
-                    None => (null(), 0),
-                };
-                (micro.run)(&Tile {
-                    depth: k,
-                    rows: m,
-                    columns: count,
-                    a: packed.as_ptr(),
-                    b: lanes.as_ptr(),
-                    b_step,
-                    out: out_place,
-                    out_stride: out.stride,
-                    base,
-                    base_stride,
-                    scales: Scales::NONE,
-                })
+                let start = out.values.add(row * out.stride + columns.start);
+                match bias {
+                    Some(bias) => {
+                        start.copy_from_nonoverlapping(bias[columns.clone()].as_ptr(), columns.len())
+                    }
+                    None => start.write_bytes(0, columns.len()),
+                }
             }
         }
-    });
+    }
+    let mut d = 0;
+    while d < k {
+        let four = k - d >= 4;
+        let row = |i: usize| &b.values[(d + i) * b.stride.0 + columns.start..][..columns.len()];
+        let mut first = 0;
+        while first < m {
+            let rows = if m - first >= 4 { 4 } else { 1 };
+            macro_rules! add_rows {
+                ($rows:literal, $deep:literal) => {{
+                    let factors = from_fn(|r| from_fn(|i| factor(first + r, d + i)));
+                    let (b, out) = (from_fn(row), from_fn(|r| out_row(first + r)));
+                    dispatched(level, AddRows::<$rows, $deep> { factors, b, out });
+                }};
+            }
+            match (rows, four) {
+                (4, true) => add_rows!(4, 4),
+                (4, false) => add_rows!(4, 1),
+                (_, true) => add_rows!(1, 4),
+                (_, false) => add_rows!(1, 1),
+            }
+            first += rows;
+        }
+        d += if four { 4 } else { 1 };
+    }
+}
+
+struct AddRows<'a, const R: usize, const D: usize> {
+    factors: [[f32; D]; R],
+    b: [&'a [f32]; D],
+    out: [&'a mut [f32]; R],
+}
+
+// constants count the registers
+#[allow(clippy::needless_range_loop)]
+impl<const R: usize, const D: usize> WithSimd for AddRows<'_, R, D> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let mut factors = [[simd.splat_f32s(0.); D]; R];
+        for r in 0..R {
+            for d in 0..D {
+                factors[r][d] = simd.splat_f32s(self.factors[r][d]);
+            }
+        }
+        let count = S::as_simd_f32s(self.b[0]).0.len();
+        let mut b: [&[S::f32s]; D] = [&[]; D];
+        let mut b_rest: [&[f32]; D] = [&[]; D];
+        for d in 0..D {
+            let (whole, rest) = S::as_simd_f32s(self.b[d]);
+            (b[d], b_rest[d]) = (&whole[..count], rest);
+        }
+        {
+            let out = self.out.each_mut().map(
+                #[inline(always)]
+                |out| &mut S::as_mut_simd_f32s(out).0[..count],
+            );
+            for i in 0..count {
+                for r in 0..R {
+                    let mut sum = out[r][i];
+                    for d in 0..D {
+                        sum = simd.mul_add_e_f32s(factors[r][d], b[d][i], sum);
+                    }
+                    out[r][i] = sum;
+                }
+            }
+        }
+        for r in 0..R {
+            let rest = S::as_mut_simd_f32s(self.out[r]).1;
+            for (i, out) in rest.iter_mut().enumerate() {
+                for d in 0..D {
+                    *out += self.factors[r][d] * b_rest[d][i];
+                }
+            }
+        }
+    }
 }

@@ -4,27 +4,26 @@ use core::arch::x86_64::*;
 
 use super::lanes::View;
 
-/// A half or a whole register at any address; see `x86.rs` for why not the loads of `core`.
-#[repr(C, packed)]
-#[derive(Clone, Copy)]
-struct Unaligned<T: Copy>(T);
-
+/// Eight lanes at any address; see `x86.rs` for why not a plain load.
+///
 /// # Safety
-/// There are the bytes of a `T`.
+/// The level, and there are eight lanes.
 #[allow(unsafe_code)]
 #[inline(always)]
-unsafe fn read<T: Copy>(from: *const u32) -> T {
+unsafe fn load_8(from: *const u32) -> __m256i {
     // SAFETY: the caller's contract.
-    unsafe { (*from.cast::<Unaligned<T>>()).0 }
+    unsafe { _mm256_lddqu_si256(from.cast()) }
 }
 
+/// Four lanes at any address.
+///
 /// # Safety
-/// There is room for a `T`.
+/// The level, and there are four lanes.
 #[allow(unsafe_code)]
 #[inline(always)]
-unsafe fn write<T: Copy>(to: *mut u32, value: T) {
+unsafe fn load_4(from: *const u32) -> __m128i {
     // SAFETY: the caller's contract.
-    unsafe { *to.cast() = Unaligned(value) }
+    unsafe { _mm_lddqu_si128(from.cast()) }
 }
 
 /// Lanes that lie along the lines: whole registers are copied, of which the last may cover some of the one before.
@@ -42,13 +41,13 @@ pub(super) unsafe fn copy(view: View, lines: usize, depth: usize, out: &mut [u32
             if lines >= 8 {
                 let mut at = 0;
                 while at + 8 < lines {
-                    write(to.wrapping_add(at), read::<__m256i>(from.wrapping_add(at)));
+                    _mm256_storeu_si256(to.wrapping_add(at).cast(), load_8(from.wrapping_add(at)));
                     at += 8;
                 }
-                write(to.wrapping_add(lines - 8), read::<__m256i>(from.wrapping_add(lines - 8)));
+                _mm256_storeu_si256(to.wrapping_add(lines - 8).cast(), load_8(from.wrapping_add(lines - 8)));
             } else {
-                write(to, read::<__m128i>(from));
-                write(to.wrapping_add(lines - 4), read::<__m128i>(from.wrapping_add(lines - 4)));
+                _mm_storeu_si128(to.cast(), load_4(from));
+                _mm_storeu_si128(to.wrapping_add(lines - 4).cast(), load_4(from.wrapping_add(lines - 4)));
             }
         }
         from = from.wrapping_add(view.stride.1);
@@ -79,6 +78,12 @@ pub(super) unsafe fn turn(view: View, lines: usize, depth: usize, out: &mut [u32
             let (from, to) = (from.wrapping_add(at * stride), to.wrapping_add(at));
             // SAFETY: eight or four lines from `at` are inside, and so is the depth from `start` to `end`.
             unsafe {
+                for ahead in (end..depth.min(end + strip)).step_by(16) {
+                    for line in 0..if eight { 8 } else { 4 } {
+                        // into the second cache: in the first, lines at a power of two would drive out one another
+                        _mm_prefetch::<_MM_HINT_T1>(from.wrapping_add(line * stride + ahead).cast());
+                    }
+                }
                 if eight {
                     turn_eight(from, stride, start..end, to, width);
                 } else {
@@ -106,23 +111,23 @@ unsafe fn turn_eight(
     unsafe {
         while d < whole {
             let two = |line: usize| {
-                let low = read::<__m128>(from.wrapping_add(line * stride + d));
-                let high = read::<__m128>(from.wrapping_add((line + 4) * stride + d));
+                let low = _mm_castsi128_ps(load_4(from.wrapping_add(line * stride + d)));
+                let high = _mm_castsi128_ps(load_4(from.wrapping_add((line + 4) * stride + d)));
                 _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high)
             };
             let (a, b, c, e) = (two(0), two(1), two(2), two(3));
             let (ab, ce) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, e));
             let (ab_high, ce_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, e));
             let to = to.wrapping_add(d * width);
-            write(to, _mm256_shuffle_ps::<0x44>(ab, ce));
-            write(to.wrapping_add(width), _mm256_shuffle_ps::<0xee>(ab, ce));
-            write(to.wrapping_add(2 * width), _mm256_shuffle_ps::<0x44>(ab_high, ce_high));
-            write(to.wrapping_add(3 * width), _mm256_shuffle_ps::<0xee>(ab_high, ce_high));
+            _mm256_storeu_ps(to.cast(), _mm256_shuffle_ps::<0x44>(ab, ce));
+            _mm256_storeu_ps(to.wrapping_add(width).cast(), _mm256_shuffle_ps::<0xee>(ab, ce));
+            _mm256_storeu_ps(to.wrapping_add(2 * width).cast(), _mm256_shuffle_ps::<0x44>(ab_high, ce_high));
+            _mm256_storeu_ps(to.wrapping_add(3 * width).cast(), _mm256_shuffle_ps::<0xee>(ab_high, ce_high));
             d += 4;
         }
         while d < depth.end {
             for line in 0..8 {
-                write(to.wrapping_add(d * width + line), read::<u32>(from.wrapping_add(line * stride + d)));
+                *to.wrapping_add(d * width + line) = *from.wrapping_add(line * stride + d);
             }
             d += 1;
         }
@@ -143,20 +148,20 @@ unsafe fn turn_four(
     // SAFETY: the caller's contract: four lines of this depth.
     unsafe {
         while d < whole {
-            let one = |line: usize| read::<__m128>(from.wrapping_add(line * stride + d));
+            let one = |line: usize| _mm_castsi128_ps(load_4(from.wrapping_add(line * stride + d)));
             let (a, b, c, e) = (one(0), one(1), one(2), one(3));
             let (ab, ce) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, e));
             let (ab_high, ce_high) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, e));
             let to = to.wrapping_add(d * width);
-            write(to, _mm_shuffle_ps::<0x44>(ab, ce));
-            write(to.wrapping_add(width), _mm_shuffle_ps::<0xee>(ab, ce));
-            write(to.wrapping_add(2 * width), _mm_shuffle_ps::<0x44>(ab_high, ce_high));
-            write(to.wrapping_add(3 * width), _mm_shuffle_ps::<0xee>(ab_high, ce_high));
+            _mm_storeu_ps(to.cast(), _mm_shuffle_ps::<0x44>(ab, ce));
+            _mm_storeu_ps(to.wrapping_add(width).cast(), _mm_shuffle_ps::<0xee>(ab, ce));
+            _mm_storeu_ps(to.wrapping_add(2 * width).cast(), _mm_shuffle_ps::<0x44>(ab_high, ce_high));
+            _mm_storeu_ps(to.wrapping_add(3 * width).cast(), _mm_shuffle_ps::<0xee>(ab_high, ce_high));
             d += 4;
         }
         while d < depth.end {
             for line in 0..4 {
-                write(to.wrapping_add(d * width + line), read::<u32>(from.wrapping_add(line * stride + d)));
+                *to.wrapping_add(d * width + line) = *from.wrapping_add(line * stride + d);
             }
             d += 1;
         }

@@ -111,7 +111,8 @@ pub(super) const LARGEST: usize = 12 * 32;
 ///
 /// # Safety
 /// The contract of [`Tile`], and the level of `U`.
-#[allow(unsafe_code)]
+// constants count the registers
+#[allow(unsafe_code, clippy::needless_range_loop)]
 #[inline(always)]
 pub(super) unsafe fn tile<U: Unit, const R: usize, const V: usize, const D: usize>(t: &Tile) {
     // SAFETY: `a` and `b` advance `depth` times in all, `out` and `base` stay inside rows and columns; a tile that
@@ -176,7 +177,8 @@ pub(super) unsafe fn tile<U: Unit, const R: usize, const V: usize, const D: usiz
     }
 }
 
-#[allow(unsafe_code)]
+/// One step of the depth.
+#[allow(unsafe_code, clippy::needless_range_loop)]
 #[inline(always)]
 unsafe fn step<U: Unit, const R: usize, const V: usize>(
     a: *const u32,

@@ -52,19 +52,49 @@ unsafe fn run_quads_256(t: &Tile) {
     unsafe { by_size!(Quads256, t, [4 5 6]) }
 }
 
-/// A register at any address. The unaligned loads of `core` go through a copy where debug assertions are on, as
-/// in this workspace's fast profile for tests.
-#[repr(C, packed)]
-#[derive(Clone, Copy)]
-struct Unaligned<T: Copy>(T);
-
+/// A register at any address. Neither this nor what follows is a plain load, since those are checked for null and,
+/// unaligned, copied where debug assertions are on, as in the profile that a first run uses.
+///
 /// # Safety
-/// There is a register's value.
+/// The level, and there are sixteen lanes.
 #[allow(unsafe_code)]
 #[inline(always)]
-unsafe fn read<T: Copy>(from: *const T) -> T {
+unsafe fn load_512(from: *const u32) -> __m512 {
     // SAFETY: the caller's contract.
-    unsafe { (*from.cast::<Unaligned<T>>()).0 }
+    unsafe { _mm512_maskz_loadu_ps(u16::MAX, from.cast()) }
+}
+
+/// One lane in all.
+///
+/// # Safety
+/// The level, and there is a lane.
+#[allow(unsafe_code)]
+#[inline(always)]
+unsafe fn splat_512(from: *const u32) -> __m512 {
+    // SAFETY: the caller's contract.
+    unsafe { _mm512_broadcastss_ps(_mm_load_ss(from.cast())) }
+}
+
+/// A register at any address.
+///
+/// # Safety
+/// The level, and there are eight lanes.
+#[allow(unsafe_code)]
+#[inline(always)]
+unsafe fn load_256(from: *const u32) -> __m256 {
+    // SAFETY: the caller's contract.
+    unsafe { _mm256_castsi256_ps(_mm256_lddqu_si256(from.cast())) }
+}
+
+/// One lane in all.
+///
+/// # Safety
+/// The level, and there is a lane.
+#[allow(unsafe_code)]
+#[inline(always)]
+unsafe fn splat_256(from: *const u32) -> __m256 {
+    // SAFETY: the caller's contract.
+    unsafe { _mm256_broadcastss_ps(_mm_load_ss(from.cast())) }
 }
 
 /// Sixteen f32.
@@ -91,13 +121,13 @@ impl Unit for Singles512 {
     #[inline(always)]
     unsafe fn load(from: *const u32) -> __m512 {
         // SAFETY: the caller has a register's lanes.
-        unsafe { read(from.cast()) }
+        unsafe { load_512(from) }
     }
 
     #[inline(always)]
     unsafe fn splat(from: *const u32) -> __m512 {
         // SAFETY: the caller has one lane.
-        unsafe { _mm512_set1_ps(*from.cast()) }
+        unsafe { splat_512(from) }
     }
 
     #[inline(always)]
@@ -143,13 +173,13 @@ impl Unit for Pairs512 {
     #[inline(always)]
     unsafe fn load(from: *const u32) -> __m512i {
         // SAFETY: the caller has a register's lanes.
-        unsafe { read(from.cast()) }
+        unsafe { _mm512_castps_si512(load_512(from)) }
     }
 
     #[inline(always)]
     unsafe fn splat(from: *const u32) -> __m512i {
         // SAFETY: the caller has one lane.
-        unsafe { _mm512_set1_epi32(*from.cast()) }
+        unsafe { _mm512_castps_si512(splat_512(from)) }
     }
 
     #[inline(always)]
@@ -195,13 +225,13 @@ impl Unit for Quads512 {
     #[inline(always)]
     unsafe fn load(from: *const u32) -> __m512i {
         // SAFETY: the caller has a register's lanes.
-        unsafe { read(from.cast()) }
+        unsafe { _mm512_castps_si512(load_512(from)) }
     }
 
     #[inline(always)]
     unsafe fn splat(from: *const u32) -> __m512i {
         // SAFETY: the caller has one lane.
-        unsafe { _mm512_set1_epi32(*from.cast()) }
+        unsafe { _mm512_castps_si512(splat_512(from)) }
     }
 
     #[inline(always)]
@@ -220,8 +250,8 @@ impl Unit for Quads512 {
     unsafe fn store(sum: __m512i, scales: Scales, base: *const f32, out: *mut f32) {
         // SAFETY: the caller has a register's values at each pointer, `base` unless it is null.
         unsafe {
-            let sum = _mm512_sub_epi32(sum, read(scales.corrections.cast()));
-            let scale = _mm512_mul_ps(_mm512_set1_ps(*scales.rows), read(scales.columns.cast()));
+            let sum = _mm512_sub_epi32(sum, _mm512_castps_si512(load_512(scales.corrections.cast())));
+            let scale = _mm512_mul_ps(splat_512(scales.rows.cast()), load_512(scales.columns.cast()));
             store_512(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale), base, out)
         }
     }
@@ -245,13 +275,13 @@ impl Unit for Singles256 {
     #[inline(always)]
     unsafe fn load(from: *const u32) -> __m256 {
         // SAFETY: the caller has a register's lanes.
-        unsafe { read(from.cast()) }
+        unsafe { load_256(from) }
     }
 
     #[inline(always)]
     unsafe fn splat(from: *const u32) -> __m256 {
         // SAFETY: the caller has one lane.
-        unsafe { _mm256_set1_ps(*from.cast()) }
+        unsafe { splat_256(from) }
     }
 
     #[inline(always)]
@@ -291,13 +321,13 @@ impl Unit for Quads256 {
     #[inline(always)]
     unsafe fn load(from: *const u32) -> __m256i {
         // SAFETY: the caller has a register's lanes.
-        unsafe { read(from.cast()) }
+        unsafe { _mm256_castps_si256(load_256(from)) }
     }
 
     #[inline(always)]
     unsafe fn splat(from: *const u32) -> __m256i {
         // SAFETY: the caller has one lane.
-        unsafe { _mm256_set1_epi32(*from.cast()) }
+        unsafe { _mm256_castps_si256(splat_256(from)) }
     }
 
     #[inline(always)]
@@ -320,8 +350,8 @@ impl Unit for Quads256 {
     unsafe fn store(sum: __m256i, scales: Scales, base: *const f32, out: *mut f32) {
         // SAFETY: the caller has a register's values at each pointer, `base` unless it is null.
         unsafe {
-            let sum = _mm256_sub_epi32(sum, read(scales.corrections.cast()));
-            let scale = _mm256_mul_ps(_mm256_set1_ps(*scales.rows), read(scales.columns.cast()));
+            let sum = _mm256_sub_epi32(sum, _mm256_castps_si256(load_256(scales.corrections.cast())));
+            let scale = _mm256_mul_ps(splat_256(scales.rows.cast()), load_256(scales.columns.cast()));
             store_256(_mm256_mul_ps(_mm256_cvtepi32_ps(sum), scale), base, out)
         }
     }
@@ -336,8 +366,8 @@ impl Unit for Quads256 {
 unsafe fn store_512(sum: __m512, base: *const f32, out: *mut f32) {
     // SAFETY: the caller's contract.
     unsafe {
-        let sum = if base.is_null() { sum } else { _mm512_add_ps(sum, read(base.cast())) };
-        *out.cast() = Unaligned(sum)
+        let sum = if base.is_null() { sum } else { _mm512_add_ps(sum, load_512(base.cast())) };
+        _mm512_mask_storeu_ps(out, u16::MAX, sum)
     }
 }
 
@@ -350,7 +380,7 @@ unsafe fn store_512(sum: __m512, base: *const f32, out: *mut f32) {
 unsafe fn store_256(sum: __m256, base: *const f32, out: *mut f32) {
     // SAFETY: the caller's contract.
     unsafe {
-        let sum = if base.is_null() { sum } else { _mm256_add_ps(sum, read(base.cast())) };
-        *out.cast() = Unaligned(sum)
+        let sum = if base.is_null() { sum } else { _mm256_add_ps(sum, load_256(base.cast())) };
+        _mm256_storeu_ps(out, sum)
     }
 }

@@ -88,8 +88,8 @@ pub(super) fn quads(
     let lanes = width.div_ceil(4);
     let mut values = vec![0u32; rows * lanes];
     let mut scales = vec![0f32; rows];
-    if width > 0 {
-        let few = (TASK / width).max(1);
+    if let Some(few) = TASK.checked_div(width) {
+        let few = few.max(1);
         let fill = |(scales, xs): (&mut [f32], &[f32])| {
             scales.iter_mut().zip(xs.chunks(width)).for_each(|(out, row)| *out = scale(level, row));
         };

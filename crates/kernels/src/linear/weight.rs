@@ -120,7 +120,7 @@ impl Weight {
             Form::Tensor(_) => return ys,
             Form::Single(panels) => (panels, bits(xs), None),
             Form::Pair(panels) if Panels::widens(panels.level(), Kind::Pair) => {
-                if self.inputs % 2 == 0 {
+                if self.inputs.is_multiple_of(2) {
                     (panels, bits(xs), None)
                 } else {
                     scales = lanes::even(xs, self.inputs);
