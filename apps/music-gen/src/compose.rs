@@ -1,30 +1,29 @@
 //! Composing: a request, a net and the grammar make a piece.
 //!
 //! The net is asked only where the grammar leaves a choice; tokens that must follow are shown to it together
-//! with the next choice. When the piece outgrows the net's context, the net goes on from the header and the
+//! with the next choice, or told (`grammar/context.rs`). When the piece outgrows the net's context, the net goes on from the header and the
 //! last bars, as it saw pieces in training.
 
-use candle_core::{Device, Tensor};
 use media::score::{Change, Key, Metre, Note, Score};
 use models::decoding::{Sampler, Sampling};
-use models::nets::llama::{Cache, Config, Llama};
+use models::nets::llama::{Cache, Config};
 
 use crate::encode::{Encoded, encode};
 use crate::grammar::{Grammar, Range};
 use crate::model::Stored;
+use crate::net::{Input, Net, inputs};
 use crate::style::Styles;
+use crate::view::Shown;
 use crate::vocabulary::{self, COUNTDOWN, GRID, Token, tonic};
 
 /// A net with what it knows of its styles.
 pub struct Composer {
     /// The net.
-    pub net: Llama,
+    pub net: Net,
     /// Its configuration; `max_position_embeddings` is the context.
     pub config: Config,
     /// The styles.
     pub styles: Styles,
-    /// Where the net is.
-    pub device: Device,
     /// The files that it was read from.
     pub stored: Stored,
 }
@@ -127,9 +126,10 @@ impl Composer {
             sampler: Sampler::new(&request.sampling)?,
             grammar: Grammar::new(&ranges),
             cache: Cache::new(&self.config),
-            pending: Vec::new(),
+            seen: 0,
+            shown: Vec::new(),
             tokens: Vec::new(),
-            bar_places: Vec::new(),
+            bars_begun: Vec::new(),
             notes: 0,
             bars: 0,
             given: Vec::new(),
@@ -160,7 +160,7 @@ impl Composer {
                 Some(token) => writer.force(token)?,
                 None => writer.choose()?,
             };
-            if matches!(token, Token::Length(_)) {
+            if matches!(token, Token::Pitch(_)) {
                 bar = writer.grammar.bars().max(bar);
                 on_note(bar, bar + writer.grammar.bars_left());
             }
@@ -367,11 +367,13 @@ struct Writer<'a> {
     sampler: Sampler,
     grammar: Grammar,
     cache: Cache,
-    /// Tokens that the net has not seen yet.
-    pending: Vec<u32>,
     tokens: Vec<Token>,
-    /// Index in `tokens` of each bar's first token.
-    bar_places: Vec<usize>,
+    /// Those of the tokens that the net is shown.
+    shown: Vec<Shown>,
+    /// How many of these it has seen.
+    seen: usize,
+    /// How many tokens, and shown ones, stand before each bar.
+    bars_begun: Vec<(usize, usize)>,
     notes: usize,
     /// Bars of the whole piece.
     bars: u32,
@@ -381,6 +383,10 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn force(&mut self, token: Token) -> Result<Token, Error> {
+        let before = (self.tokens.len(), self.shown.len());
+        if self.grammar.shows(token) {
+            self.shown.push(Shown { token, chosen: true, context: self.grammar.context() });
+        }
         if self.grammar.push(token).is_err() {
             return refuse(format!(
                 "what is given cannot go on with {token:?} in bar {}",
@@ -388,10 +394,9 @@ impl Writer<'_> {
             ));
         }
         if matches!(token, Token::BarsLeft(_)) {
-            self.bar_places.push(self.tokens.len());
+            self.bars_begun.push(before);
         }
         self.tokens.push(token);
-        self.pending.push(token.id());
         Ok(token)
     }
 
@@ -436,35 +441,38 @@ impl Writer<'_> {
     /// The net's row for the token after all so far.
     fn logits(&mut self) -> Result<Vec<f32>, Error> {
         let context = self.composer.config.max_position_embeddings;
-        if self.cache.len() + self.pending.len() > context {
-            self.refresh(context);
-        }
-        let ids = Tensor::new(self.pending.as_slice(), &self.composer.device)?.unsqueeze(0)?;
-        let row = self.composer.net.forward_last(&ids, &mut self.cache)?.squeeze(0)?;
-        self.pending.clear();
-        Ok(row.to_vec1()?)
+        let new = self.shown.len() - self.seen;
+        let row =
+            if self.cache.len() + new <= context { self.row(self.seen) } else { self.refreshed(context) };
+        self.seen = self.shown.len();
+        Ok(self.composer.net.forward_last(&row, &mut self.cache)?)
     }
 
-    /// Starts the net anew on the header and as many of the last bars as fill half of its context.
-    fn refresh(&mut self, context: usize) {
-        let header_end = self.bar_places.first().copied().unwrap_or(self.tokens.len());
-        let room = (context / 2).max(1);
-        let fits = |place: &&usize| self.tokens.len() - **place <= room;
-        let first = self.bar_places.iter().position(|place| fits(&place));
-        let (from, bar) = match first {
-            Some(index) => (self.bar_places[index], index),
-            // One bar alone is longer: its end is all that can be shown.
-            None => (self.tokens.len() - room.min(self.tokens.len()), self.bar_places.len()),
-        };
-        let piece = Encoded {
-            header: self.tokens[..header_end].to_vec(),
-            bars: vec![self.tokens[header_end..from].to_vec()],
-        };
-        let header = if bar == 0 { piece.header.clone() } else { piece.header_at(1) };
+    /// The shown tokens from a place on as inputs, the last one with what is known now.
+    fn row(&self, from: usize) -> Vec<Input> {
+        let mut row = inputs(&self.shown[from..]);
+        row.extend(self.shown.last().map(|last| (last.token.id(), self.grammar.context())));
+        row
+    }
+
+    /// Starts the net anew, on the header and as many of the last bars as fill half of its context.
+    fn refreshed(&mut self, context: usize) -> Vec<Input> {
         self.cache = Cache::new(&self.composer.config);
-        self.pending = header.iter().chain(&self.tokens[from..]).map(|token| token.id()).collect();
-        let excess = self.pending.len().saturating_sub(context);
-        self.pending.drain(header.len()..header.len() + excess.min(self.pending.len() - header.len()));
+        let room = (context / 2).max(1);
+        let near = |&&(_, shown): &&(usize, usize)| self.shown.len() - shown <= room;
+        // One bar alone is longer: its end is all that can be shown.
+        let rest = (self.tokens.len(), self.shown.len().saturating_sub(room));
+        let (tokens, from) = self.bars_begun.iter().skip(1).find(near).copied().unwrap_or(rest);
+        let header = self.bars_begun.first().map_or(self.tokens.len(), |first| first.0);
+        let piece = Encoded {
+            header: self.tokens[..header].to_vec(),
+            bars: vec![self.tokens[header..tokens].to_vec()],
+        };
+        let mut window = piece.header_at(1);
+        window.extend(self.shown.get(from).cloned());
+        let mut row = inputs(&window);
+        row.extend(self.row(from));
+        row
     }
 
     /// Writes the header and the first bar's count.
@@ -516,7 +524,7 @@ impl Writer<'_> {
     /// The melody's next token, while the leading part's section of a bar is open or about to open.
     fn due_of_lead(&self, melody: &Encoded) -> Option<Token> {
         let bar = self.grammar.bars() as usize;
-        let written = self.tokens.len() - *self.bar_places.last()?;
+        let written = self.tokens.len() - self.bars_begun.last()?.0;
         let tokens = melody.bars.get(bar - 1)?;
         let section = tokens.iter().position(|token| *token == Token::Others)?;
         tokens.get(written).copied().filter(|_| written <= section)

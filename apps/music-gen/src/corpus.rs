@@ -35,6 +35,8 @@ pub struct Example {
     pub piece: Encoded,
     /// [`Encoded::choices`] of the piece.
     pub choices: Vec<bool>,
+    /// Tokens that the net is shown of it.
+    pub length: usize,
 }
 
 /// What was read.
@@ -111,7 +113,8 @@ fn read_source(source: &Source, style: usize, share: f64, corpus: &mut Corpus) -
         .map(|Found { name, held, score }| match encode(&score, style, 0) {
             Ok(piece) => {
                 let choices = piece.choices();
-                Ok((held, Example { name, style, score, piece, choices }))
+                let length = piece.view(&choices).len();
+                Ok((held, Example { name, style, score, piece, choices, length }))
             }
             Err(why) => Err(format!("{name}: {why}")),
         })

@@ -4,7 +4,7 @@ use media::score::{Change, Metre, Note, Part, Score};
 
 use crate::grammar::{Grammar, Range, short_metre};
 use crate::vocabulary::{
-    COUNTDOWN, GRID, PARTS, PERCUSSION, SIZE, STYLES, Token, bar_length, key_shift, length_index, tonic,
+    COUNTDOWN, GRID, PARTS, PERCUSSION, STYLES, Token, bar_length, key_shift, length_index, tonic,
 };
 
 /// A piece that the tokens cannot hold.
@@ -119,20 +119,14 @@ impl Encoded {
         });
         let octave = semitones - (key.unwrap_or(0) - self.shift());
         let moved = |pitch: u8| (pitch as i32 + octave).clamp(0, 127) as u8;
-        let mut part = 0;
-        let mut move_token = |token: &Token| match *token {
-            Token::Key(tonic, minor) => Token::Key(turned(tonic), minor),
-            Token::Pitch(pitch) if programs.get(part) != Some(&PERCUSSION) => Token::Pitch(moved(pitch)),
-            Token::Sounding(pitch) if programs.first() != Some(&PERCUSSION) => Token::Sounding(moved(pitch)),
-            Token::Lead => {
-                part = 0;
-                Token::Lead
+        let mut parts = self.parts().into_iter();
+        let mut move_token = |token: &Token| {
+            let part = parts.next().unwrap_or_default();
+            match *token {
+                Token::Key(tonic, minor) => Token::Key(turned(tonic), minor),
+                Token::Pitch(pitch) if programs.get(part) != Some(&PERCUSSION) => Token::Pitch(moved(pitch)),
+                other => other,
             }
-            Token::Part(number) => {
-                part = number as usize;
-                Token::Part(number)
-            }
-            other => other,
         };
         let header = self.header.iter().map(&mut move_token).collect();
         Encoded {
@@ -141,21 +135,27 @@ impl Encoded {
         }
     }
 
+    /// For each token the part that writes there.
+    fn parts(&self) -> Vec<usize> {
+        let mut grammar = Grammar::new(&[]);
+        let part = |token| {
+            let part = grammar.part();
+            grammar.push(token).map(|()| part).unwrap_or_default()
+        };
+        self.tokens().map(part).collect()
+    }
+
     /// Lowest and highest MIDI note number of each part; `None` for a part that is percussion or silent.
     pub fn extremes(&self) -> Vec<Option<Range>> {
         let (programs, shift) = (self.programs(), self.shift());
         let mut extremes: Vec<Option<Range>> = vec![None; programs.len()];
-        let mut part = 0;
-        for token in self.bars.iter().flatten() {
-            match token {
-                Token::Lead => part = 0,
-                Token::Part(number) => part = *number as usize,
-                Token::Pitch(pitch) if programs.get(part).is_some_and(|&program| program != PERCUSSION) => {
-                    let pitch = (*pitch as i32 + shift).clamp(0, 127) as u8;
-                    let range = extremes[part].get_or_insert(Range { low: pitch, high: pitch });
-                    *range = range.widened(Range { low: pitch, high: pitch });
-                }
-                _ => {}
+        for (token, part) in self.tokens().zip(self.parts()) {
+            if let Token::Pitch(pitch) = token
+                && programs.get(part).is_some_and(|&program| program != PERCUSSION)
+            {
+                let pitch = (pitch as i32 + shift).clamp(0, 127) as u8;
+                let range = extremes[part].get_or_insert(Range { low: pitch, high: pitch });
+                *range = range.widened(Range { low: pitch, high: pitch });
             }
         }
         extremes
@@ -174,43 +174,6 @@ impl Encoded {
             })
         };
         (-6..=5).filter(|shift| *shift == 0 || fits(shift)).collect()
-    }
-
-    /// For each token after the header whether the grammar leaves a choice where it stands: what a net can
-    /// learn from and be judged by. The same in every transposition.
-    pub fn choices(&self) -> Vec<bool> {
-        let mut grammar = Grammar::new(&[]);
-        let mut free = Vec::with_capacity(self.len());
-        for (place, token) in self.tokens().enumerate() {
-            if place >= self.header.len() {
-                let mut allowed =
-                    (0..SIZE as u32).filter_map(Token::from_id).filter(|token| grammar.allows(*token));
-                free.push(allowed.nth(1).is_some());
-            }
-            if grammar.push(token).is_err() {
-                break;
-            }
-        }
-        free.resize(self.len() - self.header.len(), false);
-        free
-    }
-
-    /// The header as it stands before a window that begins at some bar: `Middle` for `Begin` when it is not
-    /// the first, without the mark of an incomplete first bar, and with the metre that holds there. The key
-    /// stays the first one, since the pitches are written from it.
-    pub fn header_at(&self, first: usize) -> Vec<Token> {
-        if first == 0 {
-            return self.header.clone();
-        }
-        let before = self.bars[..first.min(self.bars.len())].iter().flatten();
-        let metre = before.rev().find(|token| matches!(token, Token::Metre(..)));
-        let at = |token: &Token| match token {
-            Token::Begin => Some(Token::Middle),
-            Token::Pickup => None,
-            Token::Metre(..) => Some(*metre.unwrap_or(token)),
-            other => Some(*other),
-        };
-        self.header.iter().filter_map(at).collect()
     }
 }
 
@@ -291,14 +254,6 @@ impl Writer {
         self.grammar.pitch_token(self.grammar.part(), pitch).is_some_and(|token| self.put(token))
     }
 
-    /// Begins a group: its position, and what sounds through it.
-    fn put_group(&mut self, position: u8) {
-        self.put(Token::Position(position));
-        while let Some(token) = self.grammar.due_sounding() {
-            self.put(token);
-        }
-    }
-
     /// Writes the longest length, up to `ticks`, that may stand here.
     fn put_length(&mut self, ticks: u32) {
         let mut index = length_index(ticks);
@@ -345,14 +300,39 @@ impl Writer {
             moment = self.grammar.lead_time().unwrap_or(start + length);
         }
         self.put(Token::Others);
-        while let Some(position) = self.grammar.next_position() {
-            self.put_group(position);
-            let moment = start + position as u32;
-            for number in (1..parts.len()).rev() {
-                if self.put(Token::Part(number as u8)) {
-                    self.put_voice(&parts[number], moment, horizon(moment));
-                }
+        let first = if self.grammar.bars() == 1 { piece.offset } else { 0 };
+        let bar_end = if last { end.min(start + length) } else { start + length };
+        let mut moments: Vec<u32> = parts[1..].iter().flat_map(|part| changes(&part.notes)).collect();
+        moments.retain(|moment| (start + first + 1..bar_end).contains(moment));
+        moments.push(start + first);
+        moments.sort_unstable();
+        moments.dedup();
+        for moment in moments {
+            let tokens: Vec<Token> = (1..parts.len())
+                .rev()
+                .map(|part| self.voice_token(part, &parts[part].notes, moment))
+                .collect();
+            let idle = moment > start + first && tokens.iter().all(|token| *token == Token::Hold);
+            if !idle && self.put(Token::Position((moment - start) as u8)) {
+                tokens.into_iter().for_each(|token| _ = self.put(token));
             }
+        }
+    }
+
+    /// What a voice does from a moment on.
+    fn voice_token(&self, part: usize, notes: &[Note], moment: u32) -> Token {
+        let next = notes.partition_point(|note| note.start <= moment);
+        let last = notes[..next].last();
+        let struck = last.filter(|note| note.start == moment);
+        if let Some(token) = struck.and_then(|note| self.grammar.pitch_token(part, note.pitch)) {
+            return token;
+        }
+        let sounds = last.is_some_and(|note| sounding_end(note, notes.get(next)) > moment);
+        let silent = struck.is_some() || !sounds;
+        if self.grammar.is_open(part) && silent || self.grammar.is_unheld() {
+            Token::Rest
+        } else {
+            Token::Hold
         }
     }
 
@@ -372,7 +352,7 @@ impl Writer {
         }
         self.put(Token::Others);
         for moment in onsets(&notes[1..]) {
-            self.put_group((moment - start) as u8);
+            self.put(Token::Position((moment - start) as u8));
             for number in (1..parts.len()).rev() {
                 if notes[number].iter().any(|note| note.start == moment)
                     && self.put(Token::Part(number as u8))
@@ -390,6 +370,17 @@ impl Writer {
             }
         }
     }
+}
+
+/// The moments at which a voice begins a note or falls silent.
+fn changes(notes: &[Note]) -> impl Iterator<Item = u32> + '_ {
+    let of_note = |(index, note): (usize, &Note)| [note.start, sounding_end(note, notes.get(index + 1))];
+    notes.iter().enumerate().flat_map(of_note)
+}
+
+/// Where a voice's note ends; silence of less than a thirty-second before the next one is none.
+fn sounding_end(note: &Note, next: Option<&Note>) -> u32 {
+    next.map(|next| next.start).filter(|start| *start < note.end() + 3).unwrap_or(note.end())
 }
 
 fn onsets(parts: &[Vec<Note>]) -> Vec<u32> {

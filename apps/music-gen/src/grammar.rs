@@ -4,17 +4,24 @@
 //! piece   = Begin Style Key Metre Tempo (Part Program)+ [Voices] [Pickup] bar+ End
 //! bar     = BarsLeft [Metre] [Key] Lead moment* Others group*
 //! moment  = Position (Pitch Length)+                     the leading part, number 0
-//! group   = Position Sounding* (Part (Pitch Length)+)+   all others, parts and pitches downwards
+//! group   = Position (Part (Pitch Length)+)+             all others, parts and pitches downwards
 //! ```
 //!
-//! `Sounding` repeats, from the top, what parts that say nothing in this group have sounding at its moment:
-//! with `Voices` each of them, else the leading part alone.
+//! With `Voices` a part has one note at a time. The leading one writes `Rest Length` where it is silent, and its
+//! moments follow on each other without a gap; of the others each says in each group, from the lowest upwards, what it
+//! does from there on:
 //!
-//! With `Voices` a part has one note at a time and writes `Rest Length` where it is silent: the next
-//! position is then always the earliest moment at which some voice falls free, every such voice must go
-//! on there, and bars add up by construction. Without it parts are free polyphony. In both, no note
-//! leaves its part's range, strikes a key that still sounds, or outlasts the piece. The same machine
-//! collects the notes, so decoding is pushing.
+//! ```text
+//! group   = Position (Pitch | Rest | Hold)+              every bar begins with a group, no other is all Hold
+//! ```
+//!
+//! so that no voice has to foresee, when it begins a note, how long the harmony will bear it. Without `Voices` parts
+//! are free polyphony. In both, no note leaves its part's range, strikes a key of its part that still sounds, or
+//! outlasts the piece. The same machine collects the notes, so decoding is pushing.
+
+mod context;
+
+pub use context::{FACTS, moved, moved_pitch};
 
 use media::score::{Change, Metre, Note, Part, Score};
 
@@ -71,7 +78,6 @@ enum Expect {
     Program,
     BarHead,
     Section,
-    Sounding,
     PartNumber,
     Pitch,
     Length,
@@ -109,9 +115,16 @@ pub struct Grammar {
     /// With voices: the position at which all of them begin.
     first_position: u32,
     shift: i32,
-    /// Pitches to repeat before this group's parts, the next one last.
-    echo: Vec<u8>,
+    /// With voices: whether a voice other than the leading one has a note that sounds until it says otherwise.
+    open: Vec<bool>,
+    /// With voices: no voice may hold on, since none has spoken or what was spoken is over.
+    unheld: bool,
+    /// With voices: whether a voice has done something other than hold on in this group.
+    spoken: bool,
 }
+
+/// The length of a note until its end is known.
+const OPEN: u32 = u32::MAX;
 
 impl Grammar {
     /// A machine before the first token. `ranges` holds a range a part; parts beyond it have none.
@@ -144,7 +157,9 @@ impl Grammar {
             steady: false,
             first_position: 0,
             shift: 0,
-            echo: Vec::new(),
+            open: Vec::new(),
+            unheld: true,
+            spoken: false,
         }
     }
 
@@ -153,9 +168,10 @@ impl Grammar {
         self.end = Some(tick);
     }
 
-    /// From here on neither metre nor key may change.
+    /// From here on neither metre nor key may change, and no note goes on from what was given.
     pub fn stay(&mut self) {
         self.steady = true;
+        self.unheld = true;
     }
 
     /// Whether the piece is complete.
@@ -207,9 +223,7 @@ impl Grammar {
 
     /// The tick that no note may outlast.
     fn limit(&self) -> u32 {
-        let limit = if self.last_bar() && self.voices && !self.lead {
-            self.ends[0]
-        } else if self.bars_left < COUNTDOWN {
+        let limit = if self.bars_left < COUNTDOWN {
             self.bar_start + (self.bars_left + 1) * self.bar_length
         } else {
             u32::MAX
@@ -217,27 +231,24 @@ impl Grammar {
         self.end.map_or(limit, |end| limit.min(end))
     }
 
-    /// With voices: the earliest moment at which a voice other than the leading one falls free.
-    fn next_free(&self) -> Option<u32> {
-        self.ends.iter().skip(1).min().copied()
+    /// With voices: whether this part has a note that sounds until it says otherwise.
+    pub fn is_open(&self, part: usize) -> bool {
+        self.open.get(part).copied().unwrap_or(false)
     }
 
-    /// With voices, in the others' section: the position at which the next group must stand, if the bar
-    /// has room for one.
-    pub fn next_position(&self) -> Option<u8> {
-        let open = self.voices && self.started && !self.lead && self.expect == Expect::Section;
-        let free = self.next_free().filter(|_| open && !self.bar_full())?;
-        Some((free - self.bar_start) as u8)
+    /// With voices: whether every voice must say anew what it does.
+    pub fn is_unheld(&self) -> bool {
+        self.unheld
     }
 
-    /// With voices, in the others' section: whether this bar is full.
-    fn bar_full(&self) -> bool {
-        let end = if self.last_bar() { self.ends[0].min(self.bar_end()) } else { self.bar_end() };
-        self.next_free().is_none_or(|free| free >= end)
+    /// With voices: the position of a bar's first group.
+    fn first_group(&self) -> u32 {
+        if self.bar == 1 { self.first_position } else { 0 }
     }
 
     fn bar_may_close(&self) -> bool {
-        self.expect == Expect::Section && !self.lead && (!self.voices || self.bar_full())
+        let grouped = !self.voices || self.position.is_some() || self.programs.len() == 1;
+        self.expect == Expect::Section && !self.lead && grouped
     }
 
     /// Whether `token` may come next.
@@ -270,14 +281,12 @@ impl Grammar {
             (Expect::BarHead, Token::Metre(n, d)) => {
                 let metre = Metre { numerator: n, denominator: d };
                 let held = self.metres.last().is_some_and(|change| change.value == metre);
-                // A voice that already sounds past the new bar's end could not be written, and no note
-                // may outlast the piece that becomes shorter.
-                let bars = if self.voices { 1 } else { self.bars_left + 1 };
-                let end = self.bar_start + bars * bar_length(metre);
+                // No note may outlast the piece that becomes shorter.
+                let end = self.bar_start + (self.bars_left + 1) * bar_length(metre);
                 let mut sounding = self.sounding.iter().flatten();
-                let fits = (!self.voices && self.bars_left >= COUNTDOWN)
-                    || (self.ends.iter().all(|&free| free <= end) && sounding.all(|&free| free <= end));
+                let fits = self.bars_left >= COUNTDOWN || sounding.all(|&free| free <= end);
                 !held
+                    && !self.voices
                     && self.bar > 1
                     && fits
                     && Token::of_metre(metre).is_some()
@@ -289,9 +298,9 @@ impl Grammar {
                 .is_some_and(|change| change.value != (tonic, minor) && change.start < self.bar_start),
             (Expect::Section, Token::Others) => self.lead && (!self.voices || self.lead_may_close()),
             (Expect::Section, Token::Position(position)) => self.allows_position(position as u32),
-            (Expect::Sounding, Token::Sounding(_)) => self.due_sounding() == Some(token),
             (Expect::PartNumber | Expect::Section, Token::Part(part)) => self.allows_part(part as usize),
-            (Expect::Pitch, Token::Rest) => self.voices,
+            (Expect::Pitch, Token::Rest) => self.voices && (self.lead || self.unheld || self.open[self.part]),
+            (Expect::Pitch, Token::Hold) => self.allows_hold(),
             (Expect::Pitch | Expect::Section, Token::Pitch(pitch)) => self.allows_pitch(pitch),
             (Expect::Length, Token::Length(index)) => {
                 self.now().saturating_add(LENGTHS[index as usize]) <= self.limit()
@@ -301,10 +310,13 @@ impl Grammar {
     }
 
     fn lead_may_close(&self) -> bool {
-        let others = self.ends.iter().skip(1).max().copied().unwrap_or(0);
         let complete = self.ends[0] >= self.bar_end();
-        let final_chord = self.last_bar() && self.ends[0] > self.bar_start && self.ends[0] >= others;
-        self.started && (complete || final_chord)
+        self.started && (complete || (self.last_bar() && self.ends[0] > self.bar_start))
+    }
+
+    fn allows_hold(&self) -> bool {
+        let idle = self.part == 1 && !self.spoken && self.position > Some(self.first_group());
+        self.voices && !self.lead && !self.unheld && !idle
     }
 
     fn allows_position(&self, position: u32) -> bool {
@@ -316,10 +328,11 @@ impl Grammar {
             if !self.started {
                 return self.lead && (position > 0) == self.pickup;
             }
-            return if self.lead {
-                moment == self.ends[0]
-            } else {
-                !self.bar_full() && !self.part_due() && self.next_free() == Some(moment)
+            return match self.position {
+                _ if self.lead => moment == self.ends[0],
+                _ if self.programs.len() == 1 || (self.last_bar() && moment >= self.ends[0]) => false,
+                None => position == self.first_group(),
+                Some(last) => position > last,
             };
         }
         let later = self.position.is_none_or(|last| position > last);
@@ -336,20 +349,11 @@ impl Grammar {
         (range.low..=range.high.min(127)).any(free)
     }
 
-    /// With voices: whether a further part must go on at this moment.
-    fn part_due(&self) -> bool {
-        self.position.is_some() && self.ends.iter().skip(1).any(|&end| end == self.now())
-    }
-
     fn allows_part(&self, part: usize) -> bool {
         if self.lead || self.position.is_none() || part == 0 || part >= self.programs.len() {
             return false;
         }
-        if self.voices {
-            let due = (1..self.ends.len()).rev().find(|&voice| self.ends[voice] == self.now());
-            return due == Some(part);
-        }
-        part < self.part && self.has_free_pitch(part, self.now())
+        !self.voices && part < self.part && self.has_free_pitch(part, self.now())
     }
 
     fn allows_pitch(&self, pitch: u8) -> bool {
@@ -378,26 +382,6 @@ impl Grammar {
     fn relative(&self, part: usize, pitch: u8) -> Option<u8> {
         let shift = if self.programs.get(part) == Some(&PERCUSSION) { 0 } else { self.shift };
         u8::try_from(pitch as i32 - shift).ok().filter(|pitch| *pitch < 128)
-    }
-
-    /// The next token that only repeats what sounds, if one is due.
-    pub fn due_sounding(&self) -> Option<Token> {
-        self.echo.last().filter(|_| self.expect == Expect::Sounding).map(|pitch| Token::Sounding(*pitch))
-    }
-
-    /// What sounds through this moment in parts that say nothing in its group, the topmost part last.
-    fn sounding_through(&self) -> Vec<u8> {
-        let now = self.now();
-        let speaks = |part: usize| part > 0 && (!self.voices || self.ends[part] == now);
-        let sounding = |part: usize| {
-            let notes = self.notes[part].iter().rev().take_while(|note| note.start + COUNTED > now);
-            notes.filter(|note| note.start <= now && now < note.end()).map(|note| note.pitch).max()
-        };
-        (0..self.programs.len())
-            .rev()
-            .filter(|&part| !speaks(part))
-            .filter_map(|part| self.relative(part, sounding(part)?))
-            .collect()
     }
 
     fn range(&self, part: usize) -> Range {
@@ -440,6 +424,7 @@ impl Grammar {
             Token::Program(program) => {
                 self.programs.push(program);
                 self.ends.push(0);
+                self.open.push(false);
                 self.sounding.push([0; 128]);
                 self.notes.push(Vec::new());
                 Expect::Header
@@ -466,40 +451,36 @@ impl Grammar {
                 self.position = Some(position as u32);
                 self.above = None;
                 if !self.started && self.voices {
-                    self.ends.fill(self.bar_start + position as u32);
+                    self.ends[0] = self.bar_start + position as u32;
                     self.first_position = position as u32;
                 }
                 self.started = true;
-                self.part = if self.lead { 0 } else { self.programs.len() };
-                if self.lead {
-                    Expect::Pitch
-                } else {
-                    self.echo = self.sounding_through();
-                    if self.echo.is_empty() { Expect::PartNumber } else { Expect::Sounding }
-                }
-            }
-            Token::Sounding(_) => {
-                self.echo.pop();
-                if self.echo.is_empty() { Expect::PartNumber } else { Expect::Sounding }
+                self.spoken = false;
+                self.part = match (self.lead, self.voices) {
+                    (true, _) => 0,
+                    (false, true) => self.programs.len() - 1,
+                    (false, false) => self.programs.len(),
+                };
+                if self.lead || self.voices { Expect::Pitch } else { Expect::PartNumber }
             }
             Token::Part(part) => {
                 self.part = part as usize;
                 self.above = None;
                 Expect::Pitch
             }
-            Token::Rest => {
-                self.pitch = None;
-                Expect::Length
-            }
-            Token::Pitch(pitch) => {
-                self.pitch = self.absolute(pitch);
-                Expect::Length
+            Token::Hold => self.next_voice(),
+            Token::Rest | Token::Pitch(_) => {
+                self.pitch = if let Token::Pitch(pitch) = token { self.absolute(pitch) } else { None };
+                if self.voices && !self.lead { self.strike() } else { Expect::Length }
             }
             Token::Length(index) => {
                 self.sound(LENGTHS[index as usize]);
                 Expect::Section
             }
-            Token::End => Expect::Nothing,
+            Token::End => {
+                (1..self.open.len()).for_each(|part| self.close(part, self.ends[0]));
+                Expect::Nothing
+            }
             Token::Pad | Token::Middle => self.expect,
         };
         Ok(())
@@ -510,6 +491,35 @@ impl Grammar {
         self.position = None;
         self.above = None;
         Expect::Section
+    }
+
+    /// With voices: a voice begins a note or a silence.
+    fn strike(&mut self) -> Expect {
+        let start = self.now();
+        self.close(self.part, start);
+        if let Some(pitch) = self.pitch {
+            self.notes[self.part].push(Note { start, pitch, length: OPEN, velocity: 80 });
+            self.open[self.part] = true;
+        }
+        self.spoken = true;
+        self.next_voice()
+    }
+
+    fn next_voice(&mut self) -> Expect {
+        self.part -= 1;
+        if self.part > 0 {
+            return Expect::Pitch;
+        }
+        self.unheld = false;
+        Expect::Section
+    }
+
+    fn close(&mut self, part: usize, end: u32) {
+        if std::mem::take(&mut self.open[part])
+            && let Some(note) = self.notes[part].last_mut()
+        {
+            note.length = end.saturating_sub(note.start).max(1);
+        }
     }
 
     fn sound(&mut self, length: u32) {

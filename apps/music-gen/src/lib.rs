@@ -1,6 +1,8 @@
 //! Symbolic music generation, as a library: [`load`] a model, [`Composer::compose`] a piece, [`render`] it.
 //!
 //! - `vocabulary`, `grammar`, `encode`: a piece as tokens, and back
+//! - `view`: a piece as the net is shown it
+//! - `net`: tokens and what is known of their place -> the next token
 //! - `compose`: request -> piece
 //! - `sound`, `piano_roll`: a piece to hear and to see
 //! - `corpus`, `chorales`, `analysis`, `style`: files -> pieces to learn from
@@ -16,11 +18,13 @@ pub mod evaluate;
 pub mod grammar;
 pub mod measure;
 mod model;
+pub mod net;
 pub mod piano_roll;
 mod render;
 pub mod sound;
 pub mod style;
 pub mod train;
+pub mod view;
 pub mod vocabulary;
 
 pub use compose::{Composer, Given, Piece, Request};

@@ -2,17 +2,16 @@
 
 use std::fmt::Write;
 
-use candle_core::{DType, Tensor};
 use media::score::Score;
 use models::decoding::{Sampling, log_softmax};
-use models::nets::llama::Cache;
 use rayon::prelude::*;
 
 use crate::compose::{Composer, Given, Request};
 use crate::corpus::{Corpus, Example};
 use crate::encode::Encoded;
 use crate::evaluate::{CopyIndex, NGram, columns, copying_table, statistics};
-use crate::grammar::Grammar;
+use crate::net::inputs;
+use crate::view::Shown;
 use crate::vocabulary::{self, Token};
 
 /// Negative log likelihood in nats.
@@ -40,25 +39,6 @@ impl Likelihood {
     }
 }
 
-/// For each token after the header what the grammar allows there, in any range; `None` where it leaves no choice.
-///
-/// A model here is a net, or an n-gram, under the grammar: its probabilities are over what may follow.
-fn choices(piece: &Encoded) -> Vec<Option<Vec<u32>>> {
-    let mut grammar = Grammar::new(&[]);
-    let mut choices = Vec::with_capacity(piece.len());
-    for (place, token) in piece.tokens().enumerate() {
-        if place >= piece.header.len() {
-            let allows = |id: &u32| Token::from_id(*id).is_some_and(|token| grammar.allows(token));
-            let allowed: Vec<u32> = (0..vocabulary::SIZE as u32).filter(allows).collect();
-            choices.push((allowed.len() > 1).then_some(allowed));
-        }
-        if grammar.push(token).is_err() {
-            break;
-        }
-    }
-    choices
-}
-
 fn of_losses(piece: &Encoded, losses: &[f64]) -> Likelihood {
     let notes = piece.tokens().filter(|token| matches!(token, Token::Pitch(_))).count();
     let tokens = losses.iter().filter(|loss| **loss != 0.0).count();
@@ -76,42 +56,42 @@ pub fn net_likelihood(composer: &Composer, pieces: &[&Example]) -> candle_core::
     Ok(all?.into_iter().fold(Likelihood::default(), Likelihood::add))
 }
 
+/// A model here is a net, or an n-gram, under the grammar: its probabilities are over what may follow.
 fn piece_likelihood(composer: &Composer, piece: &Encoded) -> candle_core::Result<Likelihood> {
     let context = composer.config.max_position_embeddings;
+    let allowed = piece.allowed();
+    let choices: Vec<bool> = allowed.iter().map(Option::is_some).collect();
+    let view = piece.view(&choices);
     let mut starts = vec![0];
-    for bar in &piece.bars {
+    for bar in &view.bars {
         starts.push(starts[starts.len() - 1] + bar.len());
     }
-    let body: Vec<u32> = piece.bars.iter().flatten().map(|token| token.id()).collect();
-    let choices = choices(piece);
-    let mut losses = Vec::with_capacity(body.len());
-    while losses.len() < body.len() {
-        let done = losses.len();
+    let body: Vec<&Shown> = view.bars.iter().flatten().collect();
+    // What the net is not shown is no choice, so the choices stand in the order of the chosen.
+    let mut allowed = allowed.into_iter().skip(piece.header.len()).flatten();
+    let (mut losses, mut done) = (Vec::with_capacity(body.len()), 0);
+    while done < body.len() {
         // The first bar from which half of the context reaches here, else the bar that is under way.
-        let begun = starts.partition_point(|start| *start <= done).min(piece.bars.len()) - 1;
+        let begun = starts.partition_point(|start| *start <= done).min(view.bars.len()) - 1;
         let near = (0..=begun).find(|&bar| done - starts[bar] <= context / 2);
         let first = if done == 0 { 0 } else { near.unwrap_or(begun) };
-        let mut ids: Vec<u32> = piece.header_at(first).iter().map(|token| token.id()).collect();
-        let before = ids.len();
+        let mut window = if first == 0 { view.header.clone() } else { piece.header_at(first) };
+        let before = window.len();
         // A single bar may be longer than half of the context: then its beginning is left out.
         let from = starts[first].max(done.saturating_sub(context / 2));
-        let room = (context - before).min(body.len() - from);
-        ids.extend(&body[from..from + room]);
+        let room = (context + 1 - before).min(body.len() - from);
+        window.extend(body[from..from + room].iter().map(|&shown| shown.clone()));
         // The row at a token foretells the next one.
-        let input = Tensor::new(&ids[..ids.len() - 1], &composer.device)?.unsqueeze(0)?;
-        let rows = composer.net.forward(&input, &mut Cache::new(&composer.config))?.squeeze(0)?;
-        let rows: Vec<Vec<f32>> = rows.to_dtype(DType::F32)?.to_vec2()?;
-        for (offset, row) in rows.into_iter().enumerate().skip(before - 1 + done - from) {
-            let target = ids[offset + 1];
-            losses.push(match &choices[losses.len()] {
-                None => 0.0,
-                Some(allowed) => {
-                    let mut logits: Vec<f32> = allowed.iter().map(|id| row[*id as usize]).collect();
-                    log_softmax(&mut logits);
-                    let place = allowed.iter().position(|id| *id == target);
-                    -place.map_or(f32::NEG_INFINITY, |place| logits[place]) as f64
-                }
-            });
+        let rows = composer.net.forward(&inputs(&window), &composer.config)?;
+        let new = before + done - from;
+        for (row, shown) in rows[new - 1..].iter().zip(&window[new..]) {
+            done += 1;
+            if let Some(allowed) = shown.chosen.then(|| allowed.next()).flatten() {
+                let mut logits: Vec<f32> = allowed.iter().map(|id| row[*id as usize]).collect();
+                log_softmax(&mut logits);
+                let place = allowed.iter().position(|id| *id == shown.token.id());
+                losses.push(-place.map_or(f32::NEG_INFINITY, |place| logits[place]) as f64);
+            }
         }
     }
     Ok(of_losses(piece, &losses))
@@ -130,7 +110,8 @@ fn ngram_likelihood(train: &[Vec<u32>], held_out: &[&Example], order: usize) -> 
             let total = |allowed: Vec<u32>| allowed.into_iter().map(probability).sum::<f64>();
             allowed.map_or(0.0, |allowed| -(probability(ids[place]) / total(allowed)).ln())
         };
-        let losses: Vec<f64> = choices(&example.piece).into_iter().enumerate().map(loss).collect();
+        let allowed = example.piece.allowed().into_iter().skip(header);
+        let losses: Vec<f64> = allowed.enumerate().map(loss).collect();
         of_losses(&example.piece, &losses)
     };
     Ok(held_out.par_iter().map(of_piece).reduce(Likelihood::default, Likelihood::add))

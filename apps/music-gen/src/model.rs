@@ -7,9 +7,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use models::checkpoint::{Checkpoint, Files};
-use models::nets::llama::{Config, Llama};
+use models::nets::llama::Config;
 
 use crate::compose::Composer;
+use crate::net::Net;
 use crate::style::{self, Styles};
 use crate::vocabulary;
 
@@ -100,8 +101,8 @@ pub fn load(location: &hub::Location, device: &str, dtype: &str) -> Result<Compo
     let stored = Stored::open(location)?;
     let (config, styles) = (stored.config()?, stored.styles()?);
     let device = models::device::open(device)?;
-    let net = Llama::new(&config, stored.weights(dtype, &device))?;
-    Ok(Composer { net, config, styles, device, stored })
+    let net = Net::new(&config, stored.weights(dtype, &device))?;
+    Ok(Composer { net, config, styles, stored })
 }
 
 /// Writes a model's folder; weights in f16.

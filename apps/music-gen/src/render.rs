@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use media::score::Score;
 
+use crate::sound::soundfont::Font;
 use crate::{piano_roll, sound};
 
 /// What can be written of a piece.
@@ -35,18 +36,17 @@ impl Kind {
     }
 }
 
-/// The bytes of one kind of file. `soundfont` is an SF2 file's bytes; without it the built-in synthesiser
-/// plays.
+/// The bytes of one kind of file. Without a soundfont the built-in synthesiser plays.
 ///
 /// # Errors
-/// A soundfont that cannot be read, a piece too long to be rendered.
-pub fn render(score: &Score, kind: Kind, soundfont: Option<&[u8]>) -> Result<Vec<u8>> {
+/// A piece too long to be rendered, or one that the soundfont cannot play.
+pub fn render(score: &Score, kind: Kind, soundfont: Option<&Font>) -> Result<Vec<u8>> {
     match kind {
         Kind::Midi => media::midi::write(score).context("the piece cannot be written as MIDI"),
         Kind::Png => piano_roll::draw(score).to_png().context("the piano roll cannot be drawn"),
         Kind::Wav => {
             let audio = match soundfont {
-                Some(bytes) => sound::soundfont::render_soundfont(score, bytes)?,
+                Some(font) => font.render(score)?,
                 None => sound::render(score, &sound::Options::default())?,
             };
             media::wav::encode(&audio.samples, audio.channels, audio.rate)

@@ -7,13 +7,14 @@ use candle_core::{Device, Tensor};
 use models::layers::dropout::Dropout;
 use models::layers::init;
 use models::layers::loss::{IGNORED, cross_entropy};
-use models::nets::llama::{Config, Llama, OneOrMany};
+use models::nets::llama::{Config, OneOrMany};
 use training::{Fitted, Loss, Options, Progress, Rng, Task, fit};
 
 use crate::corpus::{Corpus, Example, fnv};
-use crate::encode::Encoded;
 use crate::grammar::Range;
-use crate::vocabulary::{self, Token};
+use crate::net::{Input, Inputs, Net, inputs};
+use crate::view::Shown;
+use crate::vocabulary::{self, PERCUSSION, Token};
 
 /// Size of a new net and of what it is shown at once.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,9 +87,9 @@ pub fn train(
     let (net, vars) = match base {
         Some(weights) => {
             let vars = candle_nn::VarMap::new();
-            (Llama::new(&plan.config, init::trainable(&vars, weights))?, vars)
+            (Net::new(&plan.config, init::trainable(&vars, weights))?, vars)
         }
-        None => Llama::init(&plan.config, plan.options.seed, device)?,
+        None => Net::init(&plan.config, plan.options.seed, device)?,
     };
     let vars = init::sorted(&vars);
     let mut task = Music::new(&net, corpus, plan, device);
@@ -96,7 +97,7 @@ pub fn train(
 }
 
 struct Music<'a> {
-    net: &'a Llama,
+    net: &'a Net,
     corpus: &'a Corpus,
     plan: &'a Plan,
     device: &'a Device,
@@ -109,7 +110,7 @@ struct Music<'a> {
 const HELD_OUT_WINDOWS: usize = 32;
 
 impl<'a> Music<'a> {
-    fn new(net: &'a Llama, corpus: &'a Corpus, plan: &'a Plan, device: &'a Device) -> Self {
+    fn new(net: &'a Net, corpus: &'a Corpus, plan: &'a Plan, device: &'a Device) -> Self {
         let styles = &corpus.styles.styles;
         let of_style = |examples: &'a [Example], style| -> Vec<&'a Example> {
             examples.iter().filter(|example| example.style == style).collect()
@@ -120,7 +121,9 @@ impl<'a> Music<'a> {
             let mut rng = Rng::new(0);
             let chosen = (0..pieces.len().min(HELD_OUT_WINDOWS)).map(|index| {
                 let example = &pieces[index * pieces.len() / pieces.len().min(HELD_OUT_WINDOWS)];
-                Window::of(&example.piece, &example.choices, rng.below(example.piece.bars.len()), context)
+                let view = example.piece.view(&example.choices);
+                let first = rng.below(view.last_full(context) + 1);
+                Window::of(&view.window(&example.piece, first, context + 1))
             });
             chosen.collect()
         });
@@ -139,30 +142,42 @@ impl<'a> Music<'a> {
         self.plan.config.max_position_embeddings
     }
 
-    /// A style by its share, a piece by its length, a transposition that the style's ranges allow, and a
-    /// place: often the beginning, else any bar from which the window is full.
-    fn draw(&self, rng: &mut Rng) -> Window {
+    /// A style by its share.
+    fn draw_style(&self, rng: &mut Rng) -> usize {
         let share = |style: usize| self.plan.shares.get(style).copied().unwrap_or(1.0);
         let weight = |style: usize| if self.by_style[style].is_empty() { 0.0 } else { share(style) };
-        let style = pick(rng, (0..self.by_style.len()).map(weight));
+        pick(rng, (0..self.by_style.len()).map(weight))
+    }
+
+    /// A piece by its length, a transposition that the style's ranges allow, and a place: often the beginning
+    /// or the end, else any bar from which the window is full.
+    fn draw(&self, style: usize, rng: &mut Rng) -> Window {
         let pieces = &self.by_style[style];
         let context = self.context();
         // A piece that no window can hold whole is worth as many draws as it has windows.
-        let length = |example: &Example| (example.piece.len() as f64 / context as f64).max(1.0);
+        let length = |example: &Example| (example.length as f64 / context as f64).max(1.0);
         let example = pieces[pick(rng, pieces.iter().map(|example| length(example)))];
-        let piece = &example.piece;
-        let shifts = piece.transposable(&self.ranges[style]);
-        let shift = shifts[rng.below(shifts.len())];
-        let mut last_full = piece.bars.len();
-        let mut tokens = piece.header.len();
-        while last_full > 0 && tokens < context {
-            last_full -= 1;
-            tokens += piece.bars[last_full].len();
-        }
-        let first = if rng.uniform() < 0.2 { 0 } else { rng.below(last_full + 1) };
-        Window::of(&piece.transposed(shift), &example.choices, first, context)
+        let shifts = example.piece.transposable(&self.ranges[style]);
+        let piece = example.piece.transposed(shifts[rng.below(shifts.len())]);
+        let view = piece.view(&example.choices);
+        // The beginning and the end of a piece have rules of their own: each is shown more often.
+        let last = view.last_full(context);
+        let first = match rng.uniform() {
+            place if place < 0.2 => 0,
+            place if place < 0.4 => last,
+            _ => rng.below(last + 1),
+        };
+        let window = view.window(&piece, first, context + 1);
+        // Drums have no key.
+        let drums = piece.programs().contains(&PERCUSSION);
+        let semitones = if drums { 0 } else { MOVES[rng.below(MOVES.len())] };
+        Window::of(&window.into_iter().map(|shown| shown.moved(semitones)).collect::<Vec<_>>())
     }
 }
+
+/// Semitones by which the pitches of windows are moved: a few hundred pieces would else be learned by heart. One
+/// in three stays where pieces are composed.
+const MOVES: [i32; 16] = [0, 0, 0, 0, 0, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6];
 
 impl Task for Music<'_> {
     fn fingerprint(&self) -> String {
@@ -190,7 +205,9 @@ impl Task for Music<'_> {
     }
 
     fn loss(&mut self, rng: &mut Rng, step: u64, micro: usize) -> candle_core::Result<Loss> {
-        let windows: Vec<Window> = (0..self.plan.batch).map(|_| self.draw(rng)).collect();
+        // One style a batch: its pieces are of like length, and short rows are filled up in vain.
+        let style = self.draw_style(rng);
+        let windows: Vec<Window> = (0..self.plan.batch).map(|_| self.draw(style, rng)).collect();
         let items = windows.iter().map(|window| window.counted()).sum();
         let pass = step * self.plan.options.micro_batches as u64 + micro as u64;
         let dropout = Dropout { rate: self.plan.dropout, seed: self.plan.options.seed, step: pass };
@@ -215,51 +232,38 @@ impl Task for Music<'_> {
 }
 
 fn batch_loss(
-    net: &Llama,
+    net: &Net,
     windows: &[Window],
     dropout: &Dropout,
     device: &Device,
 ) -> candle_core::Result<Tensor> {
     let time = windows.iter().map(|window| window.inputs.len()).max().unwrap_or(1);
-    let row = |values: &[u32], fill: u32| {
-        let mut row = values.to_vec();
-        row.resize(time, fill);
-        row
+    let rows: Vec<&[Input]> = windows.iter().map(|window| window.inputs.as_slice()).collect();
+    let padded = |window: &Window| {
+        let mut targets = window.targets.clone();
+        targets.resize(time, IGNORED);
+        targets
     };
-    let inputs: Vec<u32> = windows.iter().flat_map(|w| row(&w.inputs, Token::Pad.id())).collect();
-    let targets: Vec<u32> = windows.iter().flat_map(|w| row(&w.targets, IGNORED)).collect();
-    let shape = (windows.len(), time);
-    let logits = net.forward_train(&Tensor::from_vec(inputs, shape, device)?, dropout)?;
-    cross_entropy(&logits, &Tensor::from_vec(targets, shape, device)?)
+    let targets: Vec<u32> = windows.iter().flat_map(padded).collect();
+    let logits = net.forward_train(&Inputs::new(&rows, device)?, dropout)?;
+    cross_entropy(&logits, &Tensor::from_vec(targets, (windows.len(), time), device)?)
 }
 
 /// What the net is shown at once: each input with the token that follows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
-    /// Token numbers.
-    pub inputs: Vec<u32>,
+    /// What the net takes.
+    pub inputs: Vec<Input>,
     /// The next token of each input; [`IGNORED`] where the net is not asked: in a header that it was given,
     /// and where the grammar leaves no choice.
     pub targets: Vec<u32>,
 }
 
 impl Window {
-    /// The window of at most `context` inputs that begins with a bar of the piece, after the header.
-    /// `choices` are [`Encoded::choices`] of the piece.
-    pub fn of(piece: &Encoded, choices: &[bool], first: usize, context: usize) -> Window {
-        let header = piece.header_at(first);
-        // Of a header that stands before the first bar all but `Begin` is to be learned.
-        let given = if first == 0 { 1 } else { header.len() };
-        let before: usize = piece.bars[..first.min(piece.bars.len())].iter().map(Vec::len).sum();
-        let bars = piece.bars[first.min(piece.bars.len())..].iter().flatten();
-        let ids: Vec<u32> = header.iter().chain(bars).take(context + 1).map(|token| token.id()).collect();
-        let asked = |place: usize| match place.checked_sub(header.len()) {
-            None => place >= given,
-            Some(place) => choices.get(before + place).copied().unwrap_or(false),
-        };
-        let target = |place: usize| if asked(place) { ids[place] } else { IGNORED };
-        let targets = (1..ids.len()).map(target).collect();
-        Window { inputs: ids[..ids.len() - 1].to_vec(), targets }
+    /// The window of shown tokens, the last of which is foretold only.
+    pub fn of(shown: &[Shown]) -> Window {
+        let target = |shown: &Shown| if shown.chosen { shown.token.id() } else { IGNORED };
+        Window { inputs: inputs(shown), targets: shown.iter().skip(1).map(target).collect() }
     }
 
     /// How many of its targets count.

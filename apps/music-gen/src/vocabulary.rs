@@ -4,13 +4,13 @@
 //! the bar, so that a net sees metre without counting; explicit lengths, so that no note can hang. Some
 //! things are our own, and `grammar.rs` shows the order of the tokens. Every bar says how many bars are
 //! left, which lets a piece of a given length end with its cadence. The leading part writes its whole bar
-//! before the others write theirs, so that harmonising a given melody and composing are one task. Each
-//! moment of the others first repeats what sounds through it, so that the harmony stands together.
+//! before the others write theirs, so that harmonising a given melody and composing are one task.
 //! Pitches are written as if in C major or A minor. Parts are numbered and carry an instrument, so that
 //! one vocabulary serves any line-up.
 //!
-//! Single tokens were preferred to compound words (several heads a step): the net stays a plain Llama,
-//! and the grammar can rule each choice by itself.
+//! Single tokens were preferred to compound words (several heads a step): the net stays a Llama, and the
+//! grammar can rule each choice by itself. What follows from earlier tokens the net is told beside them
+//! (`grammar/context.rs`).
 
 use media::score::{Key, Metre};
 
@@ -55,8 +55,10 @@ pub enum Token {
     Lead,
     /// The bar of all other parts follows.
     Others,
-    /// Silence for the length that follows.
+    /// Silence: of the leading part for the length that follows, of another voice from here on.
     Rest,
+    /// The voice goes on as before: its note sounds on, or its silence.
+    Hold,
     /// The first bar is incomplete.
     Pickup,
     /// Every part has one note at a time, and its rests are written out.
@@ -81,12 +83,9 @@ pub enum Token {
     Pitch(u8),
     /// Index into [`LENGTHS`].
     Length(u8),
-    /// A note of another part sounds at this moment: what the parts that follow must harmonise with. Its
-    /// number is that of [`Token::Pitch`].
-    Sounding(u8),
 }
 
-const STYLE: u32 = 9;
+const STYLE: u32 = 10;
 const KEY: u32 = STYLE + STYLES as u32;
 const METRE: u32 = KEY + 24;
 const TEMPO: u32 = METRE + DENOMINATORS.len() as u32 * NUMERATORS as u32;
@@ -97,10 +96,8 @@ const POSITION: u32 = BARS_LEFT + COUNTDOWN + 1;
 const PITCH: u32 = POSITION + LONGEST_BAR;
 const LENGTH: u32 = PITCH + 128;
 
-const SOUNDING: u32 = LENGTH + LENGTHS.len() as u32;
-
 /// Number of tokens.
-pub const SIZE: usize = SOUNDING as usize + 128;
+pub const SIZE: usize = LENGTH as usize + LENGTHS.len();
 
 impl Token {
     /// The token's number, below [`SIZE`].
@@ -115,6 +112,7 @@ impl Token {
             Token::Rest => 6,
             Token::Pickup => 7,
             Token::Voices => 8,
+            Token::Hold => 9,
             Token::Style(style) => STYLE + style as u32,
             Token::Key(tonic, minor) => KEY + tonic as u32 + if minor { 12 } else { 0 },
             Token::Metre(numerator, denominator) => {
@@ -128,7 +126,6 @@ impl Token {
             Token::Position(position) => POSITION + position as u32,
             Token::Pitch(pitch) => PITCH + pitch as u32,
             Token::Length(index) => LENGTH + index as u32,
-            Token::Sounding(pitch) => SOUNDING + pitch as u32,
         }
     }
 
@@ -144,6 +141,7 @@ impl Token {
             6 => Token::Rest,
             7 => Token::Pickup,
             8 => Token::Voices,
+            9 => Token::Hold,
             STYLE..KEY => Token::Style((id - STYLE) as u8),
             KEY..METRE => Token::Key(((id - KEY) % 12) as u8, id - KEY >= 12),
             METRE..TEMPO => {
@@ -156,8 +154,7 @@ impl Token {
             BARS_LEFT..POSITION => Token::BarsLeft((id - BARS_LEFT) as u8),
             POSITION..PITCH => Token::Position((id - POSITION) as u8),
             PITCH..LENGTH => Token::Pitch((id - PITCH) as u8),
-            LENGTH..SOUNDING => Token::Length((id - LENGTH) as u8),
-            _ if (id as usize) < SIZE => Token::Sounding((id - SOUNDING) as u8),
+            _ if (id as usize) < SIZE => Token::Length((id - LENGTH) as u8),
             _ => return None,
         })
     }

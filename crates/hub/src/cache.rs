@@ -184,7 +184,9 @@ pub(crate) fn tag(cache: &Path) {
 }
 
 /// Holds one blob's lock until it is dropped; the system lets go of it when a process dies.
-pub(crate) struct Lock(#[allow(dead_code)] Option<File>);
+pub(crate) struct Lock {
+    _file: Option<File>,
+}
 
 /// Waits for a blob's lock; `waiting` is called between tries. Where the file system has no locks it goes on
 /// without: the sum of the blob still holds.
@@ -193,12 +195,12 @@ pub(crate) fn lock(file: &Path, mut waiting: impl FnMut()) -> Result<Lock> {
     let handle = File::options().create(true).append(true).open(file).at(file)?;
     loop {
         match handle.try_lock() {
-            Ok(()) => return Ok(Lock(Some(handle))),
+            Ok(()) => return Ok(Lock { _file: Some(handle) }),
             Err(TryLockError::WouldBlock) => {
                 waiting();
                 std::thread::sleep(Duration::from_millis(200));
             }
-            Err(TryLockError::Error(_)) => return Ok(Lock(None)),
+            Err(TryLockError::Error(_)) => return Ok(Lock { _file: None }),
         }
     }
 }

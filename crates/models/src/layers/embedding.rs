@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
+use kernels::embedding::{NOTHING, embedding, embedding_sum};
 
 /// Ids to rows of the table.
 pub struct Embedding {
@@ -9,6 +10,9 @@ pub struct Embedding {
 }
 
 impl Embedding {
+    /// Stands in [`Embedding::forward_sum`] where a place has no further id.
+    pub const NOTHING: u32 = NOTHING;
+
     /// Reads `weight`; a net trained from nothing starts with normal values of standard deviation `stdev`.
     pub fn new(count: usize, size: usize, stdev: f64, vb: VarBuilder) -> Result<Self> {
         Ok(Self { weight: vb.get_with_hints((count, size), "weight", Init::Randn { mean: 0., stdev })? })
@@ -16,9 +20,12 @@ impl Embedding {
 
     /// (batch, time) ids to (batch, time, size).
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
-        let (batch, time) = ids.dims2()?;
-        let size = self.weight.dim(1)?;
-        self.weight.index_select(&ids.flatten_all()?, 0)?.reshape((batch, time, size))
+        embedding(ids, &self.weight)
+    }
+
+    /// A bag of ids a place: (batch, time, count) to the sum of their rows, (batch, time, size).
+    pub fn forward_sum(&self, ids: &Tensor) -> Result<Tensor> {
+        embedding_sum(ids, &self.weight)
     }
 
     /// (count, size), for an output layer that shares it.

@@ -94,12 +94,12 @@ impl Llama {
 
     /// Ids (batch, time), which follow those in the cache, to logits (batch, time, vocab) in f32.
     pub fn forward(&self, ids: &Tensor, cache: &mut Cache) -> Result<Tensor> {
-        self.logits(&self.hidden(ids, cache)?)
+        self.logits(&self.states(&self.embed(ids)?, cache)?)
     }
 
     /// As `forward`, but the last position's logits alone: (batch, vocab).
     pub fn forward_last(&self, ids: &Tensor, cache: &mut Cache) -> Result<Tensor> {
-        let xs = self.hidden(ids, cache)?;
+        let xs = self.states(&self.embed(ids)?, cache)?;
         let time = xs.dim(1)?;
         self.logits(&xs.narrow(1, time - 1, 1)?.squeeze(1)?)
     }
@@ -107,34 +107,47 @@ impl Llama {
     /// Whole sequences (batch, time) from position 0 to logits (batch, time, vocab) in f32, by operators with
     /// gradients.
     pub fn forward_train(&self, ids: &Tensor, dropout: &Dropout) -> Result<Tensor> {
-        let angles = self.angles(ids, 0)?;
-        let mut xs = dropout.apply(&self.embed_tokens.forward(ids)?, 0)?;
-        for (layer, site) in self.layers.iter().zip((1..).step_by(2)) {
-            xs = layer.forward_train(&xs, &angles, dropout, site)?;
-        }
-        self.logits(&self.norm.forward(&xs)?)
+        self.logits(&self.states_train(&self.embed(ids)?, dropout)?)
     }
 
-    fn hidden(&self, ids: &Tensor, cache: &mut Cache) -> Result<Tensor> {
-        let angles = self.angles(ids, cache.len)?;
-        let mut xs = self.embed_tokens.forward(ids)?;
-        for (layer, layer_cache) in self.layers.iter().zip(&mut cache.layers) {
-            xs = layer.forward(&xs, &angles, layer_cache, cache.len)?;
-        }
-        cache.len += ids.dim(1)?;
-        self.norm.forward(&xs)
-    }
-
-    fn angles(&self, ids: &Tensor, start: usize) -> Result<Angles> {
-        let (_, time) = ids.dims2()?;
+    /// Ids (batch, time) to their embeddings (batch, time, size), the input of `states`.
+    pub fn embed(&self, ids: &Tensor) -> Result<Tensor> {
         if ids.elem_count() == 0 {
             refuse!("the net was given no ids: {:?}", ids.dims());
         }
-        self.rope.angles(start, time, self.dtype, ids.device())
+        self.embed_tokens.forward(ids)
     }
 
-    fn logits(&self, xs: &Tensor) -> Result<Tensor> {
+    /// Embeddings (batch, time, size), which follow what the cache has seen, to the states before the output
+    /// layer, of the same shape.
+    pub fn states(&self, xs: &Tensor, cache: &mut Cache) -> Result<Tensor> {
+        let angles = self.angles(xs, cache.len)?;
+        let mut xs = xs.clone();
+        for (layer, layer_cache) in self.layers.iter().zip(&mut cache.layers) {
+            xs = layer.forward(&xs, &angles, layer_cache, cache.len)?;
+        }
+        cache.len += xs.dim(1)?;
+        self.norm.forward(&xs)
+    }
+
+    /// As `states` for whole sequences from position 0, by operators with gradients.
+    pub fn states_train(&self, xs: &Tensor, dropout: &Dropout) -> Result<Tensor> {
+        let angles = self.angles(xs, 0)?;
+        let mut xs = dropout.apply(xs, 0)?;
+        for (layer, site) in self.layers.iter().zip((1..).step_by(2)) {
+            xs = layer.forward_train(&xs, &angles, dropout, site)?;
+        }
+        self.norm.forward(&xs)
+    }
+
+    /// States (..., size) to logits (..., vocab) in f32.
+    pub fn logits(&self, xs: &Tensor) -> Result<Tensor> {
         self.lm_head.forward(xs)?.to_dtype(DType::F32)
+    }
+
+    fn angles(&self, xs: &Tensor, start: usize) -> Result<Angles> {
+        let (_, time, _) = xs.dims3()?;
+        self.rope.angles(start, time, self.dtype, xs.device())
     }
 }
 

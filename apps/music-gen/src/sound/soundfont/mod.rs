@@ -31,23 +31,37 @@ const LONGEST_TAIL: f32 = 8.0;
 /// Seconds without sound after which a part without pressed keys is over.
 const SILENCE: f32 = 0.25;
 
-/// Renders `score` with the instruments of a SoundFont 2 file (its bytes), 44.1 kHz stereo, until the last note
-/// has died away, in rustysynth's reverberation.
-///
-/// # Errors
-/// A file that is no SoundFont 2, is damaged, or would have to be read outside of its samples; a piece that is
-/// too long.
-pub fn render_soundfont(score: &Score, font: &[u8]) -> Result<Audio, SoundError> {
-    let font = load(font)?;
-    play(score, &font, &Options::default(), LONGEST_TAIL)
+/// A SoundFont 2 file, read once for all pieces.
+pub struct Font {
+    bytes: Vec<u8>,
+    font: Arc<SoundFont>,
 }
 
-/// Reads a file, after its sizes and indices have been proved.
-fn load(bytes: &[u8]) -> Result<Arc<SoundFont>, SoundError> {
-    layout::check(bytes)?;
-    let font = SoundFont::new(&mut Cursor::new(bytes)).map_err(|error| refused(error.to_string()))?;
-    regions::check(&font)?;
-    Ok(Arc::new(font))
+impl Font {
+    /// Reads a file's bytes, after its sizes and indices have been proved.
+    ///
+    /// # Errors
+    /// Bytes that are no SoundFont 2, are damaged, or would have to be read outside of their samples.
+    pub fn read(bytes: Vec<u8>) -> Result<Font, SoundError> {
+        layout::check(&bytes)?;
+        let font = SoundFont::new(&mut Cursor::new(&bytes)).map_err(|error| refused(error.to_string()))?;
+        regions::check(&font)?;
+        Ok(Font { bytes, font: Arc::new(font) })
+    }
+
+    /// The file's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Renders `score` with the instruments, 44.1 kHz stereo, until the last note has died away, in
+    /// rustysynth's reverberation.
+    ///
+    /// # Errors
+    /// A key that the font could not play; a piece that is too long.
+    pub fn render(&self, score: &Score) -> Result<Audio, SoundError> {
+        play(score, &self.font, &Options::default(), LONGEST_TAIL)
+    }
 }
 
 /// The error for a file that cannot be used.

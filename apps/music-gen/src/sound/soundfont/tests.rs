@@ -69,7 +69,7 @@ fn score(notes: &[(u32, u32, u8)]) -> Score {
 fn plays_the_sample_in_tune() {
     let score = score(&[(100, 1000, 69)]);
     let dry = Options { room: 0.0 };
-    let loaded = load(&font()).unwrap();
+    let loaded = Font::read(font()).unwrap().font;
     let audio = play(&score, &loaded, &dry, LONGEST_TAIL).unwrap();
     assert_eq!(audio, play(&score, &loaded, &dry, LONGEST_TAIL).unwrap());
     let left: Vec<f32> = audio.samples.chunks(2).map(|frame| frame[0]).collect();
@@ -78,13 +78,14 @@ fn plays_the_sample_in_tune() {
     assert!((heard / 440.0).log2().abs() * 1200.0 < 2.0, "{heard} Hz");
     let seconds = audio.seconds();
     assert!((1.15..1.7).contains(&seconds), "{seconds} s");
-    assert!(render_soundfont(&score, &font()).unwrap().seconds() > seconds);
+    assert!(Font::read(font()).unwrap().render(&score).unwrap().seconds() > seconds);
 }
 
 #[test]
 fn bad_files_are_one_line() {
     let check = |bytes: &[u8], expected: &str| {
-        let error = render_soundfont(&score(&[(0, 100, 60)]), bytes).unwrap_err().to_string();
+        let played = Font::read(bytes.to_vec()).and_then(|font| font.render(&score(&[(0, 100, 60)])));
+        let error = played.unwrap_err().to_string();
         assert_eq!(error, format!("the soundfont cannot be used: {expected}"));
     };
     let good = font();
@@ -110,7 +111,7 @@ fn bad_files_are_one_line() {
     let tiny_loop: Vec<u8> =
         tiny_loop.map(|(i, b)| if i == find(b"shdr") + 8 + 33 { 0 } else { b }).collect();
     let high = score(&[(0, 100, 81)]);
-    let error = render_soundfont(&high, &tiny_loop).unwrap_err().to_string();
+    let error = Font::read(tiny_loop).and_then(|font| font.render(&high)).unwrap_err().to_string();
     assert!(
         error.ends_with("key 81 of its preset 'sine' steps 2.0 samples at once in a loop of 1"),
         "{error}"
@@ -154,7 +155,9 @@ fn damaged_files_never_panic() {
         .filter(|&seed| {
             let bytes = damage(&good, seed);
             let dry = Options { room: if seed % 64 == 0 { 1.0 } else { 0.0 } };
-            let result = load(&bytes).and_then(|font| play(&score, &font, &dry, 0.05));
+            let font = Font::read(bytes);
+            let whole = font.is_ok();
+            let result = font.and_then(|font| play(&score, &font.font, &dry, 0.05));
             match result {
                 Ok(audio) => assert!(audio.samples.iter().all(|x| x.is_finite() && x.abs() <= 1.0)),
                 Err(error) => {
@@ -162,7 +165,7 @@ fn damaged_files_never_panic() {
                     assert!(!line.contains('\n') && line.len() < 300, "{line}");
                 }
             }
-            load(&bytes).is_ok()
+            whole
         })
         .count() as u64;
     // the damage is light enough to get past the checks, and heavy enough to be caught
