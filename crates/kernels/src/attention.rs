@@ -11,6 +11,7 @@
 //! everything is a composition of candle's operators.
 
 mod backward;
+mod buffer;
 mod composite;
 mod forward;
 mod heads;

@@ -1,5 +1,6 @@
 //! The gradients of attention: scores once more, tile by tile, from each query's saved sum.
 
+use super::buffer;
 use super::forward::score;
 use super::heads::{self, Heads, paneled, panels};
 use super::lanes;
@@ -27,29 +28,37 @@ pub fn backward(
     ];
     let [q_grad, k_grad, v_grad] = &mut grads;
     let [q_grad, k_grad, v_grad] = [Target::new(q_grad), Target::new(k_grad), Target::new(v_grad)];
+    let padded = positions.next_multiple_of(KEYS);
+    let (k_width, v_width) = (paneled(level, size), paneled(level, v_size));
+    let lens = [size, v_size, k_width, k_width, v_width].map(|width| padded * width);
     let task = |i: usize| {
         let (batch, kv_head) = (i / kv_heads, i % kv_heads);
-        let mut pair = Pair::new(problem, level, batch, kv_head);
-        for member in 0..problem.sizes.group() {
-            let head = kv_head * problem.sizes.group() + member;
-            for first in (0..time).step_by(QUERIES) {
-                pair.tile_of_queries(head, first, [out, grad], log_sums, &q_grad);
-            }
-        }
-        pair.k_sums.iter_mut().for_each(|x| *x *= problem.settings.scale);
-        for (sums, size, target) in [(&pair.k_sums, size, &k_grad), (&pair.v_sums, v_size, &v_grad)] {
-            let rows = sums.chunks_exact(paneled(level, size)).take(positions);
-            for (i, row) in rows.enumerate() {
-                let start = ((batch * positions + i) * kv_heads + kv_head) * size;
-                // SAFETY: a key and value head is one task's alone.
-                #[allow(unsafe_code)]
-                unsafe {
-                    target.write(start, &row[..size]);
+        buffer::with(lens, |memory| {
+            let mut pair = Pair::new(problem, level, (batch, kv_head), memory);
+            for member in 0..problem.sizes.group() {
+                let head = kv_head * problem.sizes.group() + member;
+                for first in (0..time).step_by(QUERIES) {
+                    pair.tile_of_queries(head, first, [out, grad], log_sums, &q_grad);
                 }
             }
-        }
+            pair.k_sums.iter_mut().for_each(|x| *x *= problem.settings.scale);
+            for (sums, size, target) in [(&*pair.k_sums, size, &k_grad), (&*pair.v_sums, v_size, &v_grad)] {
+                let rows = sums.chunks_exact(paneled(level, size)).take(positions);
+                for (i, row) in rows.enumerate() {
+                    let start = ((batch * positions + i) * kv_heads + kv_head) * size;
+                    // SAFETY: a key and value head is one task's alone.
+                    #[allow(unsafe_code)]
+                    unsafe {
+                        target.write(start, &row[..size]);
+                    }
+                }
+            }
+        });
     };
-    (0..batch * kv_heads).into_par_iter().for_each(task);
+    match problem.is_small() {
+        true => (0..batch * kv_heads).for_each(task),
+        false => (0..batch * kv_heads).into_par_iter().for_each(task),
+    }
     grads
 }
 
@@ -58,29 +67,30 @@ struct Pair<'a> {
     problem: &'a Problem<'a>,
     level: Level,
     batch: usize,
-    turned_keys: Vec<f32>,
-    turned_values: Vec<f32>,
-    keys: Vec<f32>,
-    k_sums: Vec<f32>,
-    v_sums: Vec<f32>,
+    turned_keys: &'a [f32],
+    turned_values: &'a [f32],
+    keys: &'a [f32],
+    k_sums: &'a mut [f32],
+    v_sums: &'a mut [f32],
 }
 
 impl<'a> Pair<'a> {
-    fn new(problem: &'a Problem<'a>, level: Level, batch: usize, kv_head: usize) -> Self {
-        let Sizes { positions, size, v_size, .. } = problem.sizes;
-        let rows = positions.next_multiple_of(KEYS);
-        let (k_width, v_width) = (paneled(level, size), paneled(level, v_size));
-        let mut turned_keys = vec![0f32; rows * size];
-        let mut turned_values = vec![0f32; rows * v_size];
-        let mut keys = vec![0f32; rows * k_width];
+    fn new(
+        problem: &'a Problem<'a>,
+        level: Level,
+        (batch, kv_head): (usize, usize),
+        [turned_keys, turned_values, keys, k_sums, v_sums]: [&'a mut [f32]; 5],
+    ) -> Self {
+        let Sizes { positions, .. } = problem.sizes;
         let (k, v) = (problem.k.head(batch, kv_head), problem.v.head(batch, kv_head));
-        heads::keys(level, &k, (0, positions), &mut turned_keys);
-        heads::keys(level, &v, (0, positions), &mut turned_values);
-        for (block, out) in keys.chunks_exact_mut(KEYS * k_width).enumerate() {
+        heads::keys(level, &k, (0, positions), turned_keys);
+        heads::keys(level, &v, (0, positions), turned_values);
+        for (block, out) in keys.chunks_exact_mut(KEYS * paneled(level, k.size)).enumerate() {
             let first = block * KEYS;
             heads::values(level, &k, (first, KEYS.min(positions - first)), out);
         }
-        let (k_sums, v_sums) = (vec![0f32; rows * k_width], vec![0f32; rows * v_width]);
+        k_sums.fill(0.);
+        v_sums.fill(0.);
         Self { problem, level, batch, turned_keys, turned_values, keys, k_sums, v_sums }
     }
 
@@ -96,78 +106,85 @@ impl<'a> Pair<'a> {
         let Sizes { time, heads, size, v_size, .. } = problem.sizes;
         let (k_width, v_width) = (paneled(level, size), paneled(level, v_size));
         let rows = QUERIES.min(time - first);
-        let queries = Side::new(level, &problem.q, (self.batch, head), (first, rows), problem.factor());
-        let grads = Side::new(level, grad, (self.batch, head), (first, rows), 1.);
-        let means = means(level, [out, grad], (self.batch, head), (first, rows));
+        let place = (self.batch, head);
         let log_sums = &log_sums[(self.batch * heads + head) * time + first..][..rows];
+        let count = lanes::count(level);
+        let lens = [
+            QUERIES * (size + k_width),
+            QUERIES * (v_size + v_width),
+            rows * k_width,
+            rows * ROW,
+            rows * ROW,
+            rows,
+        ];
+        buffer::with(lens, |[queries, grads, q_sums, scores, slopes, means]| {
+            let queries = Side::new(level, &problem.q, place, (first, rows), problem.factor(), queries);
+            let grads = Side::new(level, grad, place, (first, rows), 1., grads);
+            fill_means(level, [out, grad], place, first, means);
+            q_sums.fill(0.);
+            let mut is_first = true;
+            for block in problem.blocks(first, rows) {
+                let sight = problem.sight(first, block);
+                let [k, v] = [size, v_size].map(|size| block * KEYS * size..(block + 1) * KEYS * size);
+                let edge = (sight, Some(sight.high));
+                score(level, queries.turned, &self.turned_keys[k], scores, (rows, size), edge);
+                problem.adjust(level, scores, place, (first, block * KEYS), sight);
+                score(level, grads.turned, &self.turned_values[v], slopes, (rows, v_size), edge);
+                lanes::run(level, Slopes { scores, grads: slopes, log_sums, means, sight });
 
-        let mut q_sums = vec![0f32; rows * k_width];
-        let mut scores = vec![0f32; rows * ROW];
-        let mut slopes = vec![0f32; rows * ROW];
-        let mut is_first = true;
-        for block in problem.blocks(first, rows) {
-            let sight = problem.sight(first, block);
-            let [of_keys, of_values] =
-                [size, v_size].map(|size| block * KEYS * size..(block + 1) * KEYS * size);
-            score(level, &queries.turned, &self.turned_keys[of_keys], &mut scores, sight, (rows, size));
-            problem.adjust(level, &mut scores, (self.batch, head), (first, block * KEYS), sight);
-            score(level, &grads.turned, &self.turned_values[of_values], &mut slopes, sight, (rows, v_size));
-            let work = Slopes { scores: &mut scores, grads: &mut slopes, log_sums, means: &means, sight };
-            lanes::run(level, work);
-
-            let v_sums = &mut self.v_sums[block * KEYS * v_width..][..KEYS * v_width];
-            turned_product(level, &scores, &grads, v_sums, sight, (rows, v_size));
-            let k_sums = &mut self.k_sums[block * KEYS * k_width..][..KEYS * k_width];
-            turned_product(level, &slopes, &queries, k_sums, sight, (rows, size));
-            let count = lanes::count(level);
-            let product = Product::<false> {
-                a: &slopes,
-                a_row: ROW,
-                b: &self.keys[block * KEYS * k_width..][..KEYS * k_width],
-                b_row: 2 * count,
-                b_panel: KEYS * 2 * count,
-                c: &mut q_sums,
-                c_row: k_width,
-                rows,
-                depth: sight.width,
-                registers: size.div_ceil(count),
-                skip: Skip::Last(sight.high),
-                add: !is_first,
-            };
-            lanes::run(level, product);
-            is_first = false;
-        }
-        q_sums.iter_mut().for_each(|x| *x *= problem.settings.scale);
-        for (i, row) in q_sums.chunks_exact(k_width).enumerate() {
-            let start = ((self.batch * time + first + i) * heads + head) * size;
-            // SAFETY: a head's queries are one task's alone.
-            #[allow(unsafe_code)]
-            unsafe {
-                q_grad.write(start, &row[..size]);
+                let v_sums = &mut self.v_sums[block * KEYS * v_width..][..KEYS * v_width];
+                turned_product(level, scores, &grads, v_sums, sight, (rows, v_size));
+                let k_sums = &mut self.k_sums[block * KEYS * k_width..][..KEYS * k_width];
+                turned_product(level, slopes, &queries, k_sums, sight, (rows, size));
+                let product = Product::<false> {
+                    a: slopes,
+                    a_row: ROW,
+                    b: &self.keys[block * KEYS * k_width..][..KEYS * k_width],
+                    b_row: 2 * count,
+                    b_panel: KEYS * 2 * count,
+                    c: q_sums,
+                    c_row: k_width,
+                    rows,
+                    depth: sight.width,
+                    registers: size.div_ceil(count),
+                    skip: Skip::Last(sight.high),
+                    add: !is_first,
+                };
+                lanes::run(level, product);
+                is_first = false;
             }
-        }
+            for (i, row) in q_sums.chunks_exact_mut(k_width).enumerate() {
+                let start = ((self.batch * time + first + i) * heads + head) * size;
+                row.iter_mut().for_each(|x| *x *= problem.settings.scale);
+                // SAFETY: a head's queries are one task's alone.
+                #[allow(unsafe_code)]
+                unsafe {
+                    q_grad.write(start, &row[..size]);
+                }
+            }
+        });
     }
 }
 
 /// A tile of queries, or of the result's gradient, for both sides of products.
-struct Side {
-    turned: Vec<f32>,
-    panels: Vec<f32>,
+struct Side<'a> {
+    turned: &'a [f32],
+    panels: &'a [f32],
 }
 
-impl Side {
+impl<'a> Side<'a> {
     fn new(
         level: Level,
         of: &Heads,
         (batch, head): (usize, usize),
         range: (usize, usize),
         factor: f32,
+        memory: &'a mut [f32],
     ) -> Self {
         let head = of.head(batch, head);
-        let mut turned = vec![0f32; QUERIES * of.size];
-        heads::queries(&head, range, factor, &mut turned);
-        let mut rows = vec![0f32; QUERIES * paneled(level, of.size)];
-        panels(&head, range, 2 * lanes::count(level), QUERIES, &mut rows);
+        let (turned, rows) = memory.split_at_mut(QUERIES * of.size);
+        heads::queries(level, &head, range, 0, factor, turned);
+        panels(&head, range, 2 * lanes::count(level), QUERIES, rows);
         Self { turned, panels: rows }
     }
 }
@@ -185,7 +202,7 @@ fn turned_product(
     let product = Product::<true> {
         a: tile,
         a_row: ROW,
-        b: &side.panels,
+        b: side.panels,
         b_row: 2 * count,
         b_panel: QUERIES * 2 * count,
         c: sums,
@@ -200,22 +217,24 @@ fn turned_product(
 }
 
 // the sums over the result's values times their gradient, which are those over the weights times theirs
-fn means(
+fn fill_means(
     level: Level,
     tensors: [&Heads; 2],
     (batch, head): (usize, usize),
-    (first, rows): (usize, usize),
-) -> Vec<f32> {
+    first: usize,
+    means: &mut [f32],
+) {
     let heads = tensors.map(|tensor| tensor.head(batch, head));
-    let mut pair = tensors.map(|tensor| vec![0f32; tensor.size]);
-    let mean = |i: usize| {
-        heads.iter().zip(&mut pair).for_each(|(head, row)| head.read(first + i, row));
-        let [out, grad] = &pair;
-        compiled(
-            level,
-            #[inline(always)]
-            || rows::sum2(out, grad, |x, y| x * y),
-        )
-    };
-    (0..rows).map(mean).collect()
+    let size = tensors[0].size;
+    buffer::with([size, size], |[out, grad]| {
+        for (i, mean) in means.iter_mut().enumerate() {
+            heads[0].read(first + i, out);
+            heads[1].read(first + i, grad);
+            *mean = compiled(
+                level,
+                #[inline(always)]
+                || rows::sum2(out, grad, |x, y| x * y),
+            );
+        }
+    });
 }

@@ -1,58 +1,75 @@
 //! Attention of many queries: tiles of scores that never leave the cache.
 
+use super::buffer;
 use super::heads::{self, paneled};
 use super::lanes;
 use super::problem::{Problem, Sizes, Target};
-use super::tile::{FAR, KEYS, Product, QUERIES, ROW, Sight, Skip, Softmax};
+use super::tile::{KEYS, Product, QUERIES, ROW, Sight, Skip, Softmax};
 use crate::level::Level;
 use rayon::prelude::*;
+use std::ops::Range;
 
-/// Bytes of keys and values that are laid out anew at a time.
-const LAID_OUT: usize = 64 << 20;
+/// Values of keys and values that are laid out anew at a time.
+const LAID_OUT: usize = 16 << 20;
 
 /// Fills `out`, (batch, time, heads, value size), and, unless it is empty, `log_sums`, (batch, heads, time): the
 /// logarithm to base two of the sum of the powers, infinite where a query sees no key.
 pub fn forward(problem: &Problem, level: Level, out: &mut [f32], log_sums: &mut [f32]) {
-    let Sizes { batch, time, kv_heads, positions, .. } = problem.sizes;
+    let Sizes { batch, kv_heads, positions, size, v_size, .. } = problem.sizes;
     let (out, log_sums) = (Target::new(out), Target::new(log_sums));
-    let (group, pairs) = (problem.sizes.group(), batch * kv_heads);
-    let (tiles, blocks) = (time.div_ceil(QUERIES), positions.div_ceil(KEYS));
-    let block_len = KEYS * (problem.k.size + paneled(level, problem.v.size));
-    let at_once = (LAID_OUT / 4 / (blocks * block_len)).clamp(1, pairs);
-    let mut laid_out = vec![0f32; at_once * blocks * block_len];
+    let pairs = batch * kv_heads;
+    let blocks = positions.div_ceil(KEYS);
+    let block_len = KEYS * (size + paneled(level, v_size));
+    let tiles = tiles(problem.sizes);
+    let at_once = (LAID_OUT / (blocks * block_len)).clamp(1, pairs);
+    let mut memory = buffer::zeros(at_once * blocks * block_len);
+    let laid_out = buffer::aligned(&mut memory, at_once * blocks * block_len);
+    let alone = problem.is_small();
     for first in (0..pairs).step_by(at_once) {
         let count = at_once.min(pairs - first);
         let laid_out = &mut laid_out[..count * blocks * block_len];
-        laid_out.par_chunks_mut(block_len).enumerate().for_each(|(i, block)| {
+        let lay_out = |(i, block): (usize, &mut [f32])| {
             lay_out(problem, level, first + i / blocks, i % blocks, block);
-        });
-        let task = |i: usize| {
-            let (pair, member, tile) = (i / (group * tiles), i / tiles % group, i % tiles);
-            let place =
-                Place { batch: (first + pair) / kv_heads, kv_head: (first + pair) % kv_heads, member, tile };
-            let blocks = &laid_out[pair * blocks * block_len..][..blocks * block_len];
-            tile_of_queries(problem, level, place, blocks, &out, &log_sums);
         };
-        (0..count * group * tiles).into_par_iter().for_each(task);
+        match alone {
+            true => laid_out.chunks_mut(block_len).enumerate().for_each(lay_out),
+            false => laid_out.par_chunks_mut(block_len).enumerate().for_each(lay_out),
+        }
+        let task = |i: usize| {
+            let (pair, tile) = (i / tiles.len(), &tiles[i % tiles.len()]);
+            let place = ((first + pair) / kv_heads, (first + pair) % kv_heads);
+            let blocks = &laid_out[pair * blocks * block_len..][..blocks * block_len];
+            tile_of_queries(problem, level, place, tile, blocks, [&out, &log_sums]);
+        };
+        match alone {
+            true => (0..count * tiles.len()).for_each(task),
+            false => (0..count * tiles.len()).into_par_iter().for_each(task),
+        }
     }
 }
 
-#[derive(Clone, Copy)]
-struct Place {
-    batch: usize,
-    kv_head: usize,
-    member: usize,
-    tile: usize,
+/// Queries of a tile: of some of the heads that share keys and values, the same of each.
+struct Tile {
+    heads: Range<usize>,
+    queries: Range<usize>,
+}
+
+// heads of few queries share a tile
+fn tiles(sizes: Sizes) -> Vec<Tile> {
+    let (time, group) = (sizes.time, sizes.group());
+    let (members, rows) = ((QUERIES / time).clamp(1, group), QUERIES.min(time));
+    let heads = (0..group).step_by(members).map(|first| first..(first + members).min(group));
+    let queries = (0..time).step_by(rows).map(|first| first..(first + rows).min(time));
+    heads
+        .flat_map(|heads| queries.clone().map(move |queries| Tile { heads: heads.clone(), queries }))
+        .collect()
 }
 
 fn lay_out(problem: &Problem, level: Level, pair: usize, block: usize, out: &mut [f32]) {
-    let (batch, head) = (pair / problem.sizes.kv_heads, pair % problem.sizes.kv_heads);
-    let first = block * KEYS;
-    let range = (first, KEYS.min(problem.sizes.positions - first));
-    let (keys, values) = out.split_at_mut(KEYS * problem.k.size);
-    if range.1 < KEYS {
-        keys.fill(0.); // what is left from another head must not be NaN
-    }
+    let Sizes { kv_heads, positions, size, .. } = problem.sizes;
+    let (batch, head) = (pair / kv_heads, pair % kv_heads);
+    let range = (block * KEYS, KEYS.min(positions - block * KEYS));
+    let (keys, values) = out.split_at_mut(KEYS * size);
     heads::keys(level, &problem.k.head(batch, head), range, keys);
     heads::values(level, &problem.v.head(batch, head), range, values);
 }
@@ -60,77 +77,88 @@ fn lay_out(problem: &Problem, level: Level, pair: usize, block: usize, out: &mut
 fn tile_of_queries(
     problem: &Problem,
     level: Level,
-    place: Place,
+    (batch, kv_head): (usize, usize),
+    tile: &Tile,
     blocks: &[f32],
-    out: &Target,
-    log_sums: &Target,
+    [out, log_sums]: [&Target; 2],
 ) {
-    let Sizes { time, heads, .. } = problem.sizes;
-    let (size, v_size) = (problem.k.size, problem.v.size);
-    let width = paneled(level, v_size);
-    let head = place.kv_head * problem.sizes.group() + place.member;
-    let first = place.tile * QUERIES;
-    let rows = QUERIES.min(time - first);
-
-    let mut queries = vec![0f32; QUERIES * size];
-    heads::queries(&problem.q.head(place.batch, head), (first, rows), problem.factor(), &mut queries);
-    let mut scores = vec![0f32; rows * ROW];
-    let mut sums_of_values = vec![0f32; rows * width];
-    let (mut largest, mut sums) = (vec![f32::NEG_INFINITY; rows], vec![0f32; rows]);
-
-    let mut is_first = true;
-    for block in problem.blocks(first, rows) {
-        let sight = problem.sight(first, block);
-        let block_len = KEYS * (size + width);
-        let (keys, values) = blocks[block * block_len..][..block_len].split_at(KEYS * size);
-        score(level, &queries, keys, &mut scores, sight, (rows, size));
-        problem.adjust(level, &mut scores, (place.batch, head), (first, block * KEYS), sight);
-        let softmax = Softmax {
-            scores: &mut scores,
-            largest: &mut largest,
-            sums: &mut sums,
-            out: &mut sums_of_values,
-            out_row: width,
-            sight,
-            first: is_first,
-        };
-        lanes::run(level, softmax);
-        let product = Product::<false> {
-            a: &scores,
-            a_row: ROW,
-            b: values,
-            b_row: 2 * lanes::count(level),
-            b_panel: KEYS * 2 * lanes::count(level),
-            c: &mut sums_of_values,
-            c_row: width,
-            rows,
-            depth: sight.width,
-            registers: v_size.div_ceil(lanes::count(level)),
-            skip: Skip::Last(sight.high),
-            add: !is_first,
-        };
-        lanes::run(level, product);
-        is_first = false;
-    }
-    for (i, row) in sums_of_values.chunks_exact_mut(width.max(1)).enumerate() {
-        let start = ((place.batch * time + first + i) * heads + head) * v_size;
-        finish(&mut row[..v_size], sums[i]);
-        // SAFETY: a head's tile of queries is one task's alone.
-        #[allow(unsafe_code)]
-        unsafe {
-            out.write(start, &row[..v_size]);
+    let Sizes { time, heads, size, v_size, .. } = problem.sizes;
+    let (width, count) = (paneled(level, v_size), lanes::count(level));
+    let (first, each) = (tile.queries.start, tile.queries.len());
+    let rows = tile.heads.len() * each;
+    let lens = [QUERIES * size, rows * ROW, rows * width, rows, rows];
+    buffer::with(lens, |[queries, scores, sums_of_values, largest, sums]| {
+        sums_of_values.fill(0.);
+        largest.fill(f32::NEG_INFINITY);
+        sums.fill(0.);
+        let head = |member: usize| kv_head * problem.sizes.group() + tile.heads.start + member;
+        for member in 0..tile.heads.len() {
+            let q = problem.q.head(batch, head(member));
+            heads::queries(level, &q, (first, each), member * each, problem.factor(), queries);
         }
-    }
-    if !log_sums.is_empty() {
-        for (log_sum, largest) in sums.iter_mut().zip(largest) {
-            *log_sum = if *log_sum == 0. { f32::INFINITY } else { largest + log_sum.log2() };
+        let mut is_first = true;
+        for block in problem.blocks(first, each) {
+            let sight = problem.sight(first, block);
+            // rows of several heads begin anew
+            let edge = (tile.heads.len() == 1).then_some(sight.high);
+            let (keys, values) =
+                blocks[block * KEYS * (size + width)..][..KEYS * (size + width)].split_at(KEYS * size);
+            score(level, queries, keys, scores, (rows, size), (sight, edge));
+            for member in 0..tile.heads.len() {
+                let own = member * each..(member + 1) * each;
+                let scores = &mut scores[own.start * ROW..own.end * ROW];
+                problem.adjust(level, scores, (batch, head(member)), (first, block * KEYS), sight);
+                let softmax = Softmax {
+                    scores,
+                    largest: &mut largest[own.clone()],
+                    sums: &mut sums[own.clone()],
+                    out: &mut sums_of_values[own.start * width..own.end * width],
+                    out_row: width,
+                    sight,
+                    first: is_first,
+                };
+                lanes::run(level, softmax);
+            }
+            let product = Product::<false> {
+                a: scores,
+                a_row: ROW,
+                b: values,
+                b_row: 2 * count,
+                b_panel: KEYS * 2 * count,
+                c: sums_of_values,
+                c_row: width,
+                rows,
+                depth: sight.width,
+                registers: v_size.div_ceil(count),
+                skip: edge.map_or(Skip::Nothing, Skip::Last),
+                add: !is_first,
+            };
+            lanes::run(level, product);
+            is_first = false;
         }
-        // SAFETY: as above.
-        #[allow(unsafe_code)]
-        unsafe {
-            log_sums.write((place.batch * heads + head) * time + first, &sums);
+        for (i, row) in sums_of_values.chunks_exact_mut(width).enumerate() {
+            let start = ((batch * time + first + i % each) * heads + head(i / each)) * v_size;
+            finish(&mut row[..v_size], sums[i]);
+            // SAFETY: a head's tile of queries is one task's alone.
+            #[allow(unsafe_code)]
+            unsafe {
+                out.write(start, &row[..v_size]);
+            }
         }
-    }
+        if log_sums.is_empty() {
+            return;
+        }
+        for (sum, largest) in sums.iter_mut().zip(largest) {
+            *sum = if *sum == 0. { f32::INFINITY } else { *largest + sum.log2() };
+        }
+        for (member, sums) in sums.chunks_exact(each).enumerate() {
+            // SAFETY: as above.
+            #[allow(unsafe_code)]
+            unsafe {
+                log_sums.write((batch * heads + head(member)) * time + first, sums);
+            }
+        }
+    });
 }
 
 /// Divides by the sum of the powers; a query that sees no key gets zeros, as in PyTorch since 2.5.
@@ -141,14 +169,15 @@ pub fn finish(row: &mut [f32], sum: f32) {
     }
 }
 
-/// The product of laid out queries and keys: scores in rows of [`ROW`].
+/// The product of laid out queries and keys: scores in rows of [`ROW`]. With the edge of the sight none that lie
+/// well behind it are computed.
 pub fn score(
     level: Level,
     queries: &[f32],
     keys: &[f32],
     scores: &mut [f32],
-    sight: Sight,
     (rows, size): (usize, usize),
+    (sight, edge): (Sight, Option<isize>),
 ) {
     let count = lanes::count(level);
     let product = Product::<true> {
@@ -162,7 +191,7 @@ pub fn score(
         rows,
         depth: size,
         registers: sight.width.div_ceil(count),
-        skip: if sight.high < FAR { Skip::Columns(sight.high) } else { Skip::Nothing },
+        skip: edge.map_or(Skip::Nothing, Skip::Columns),
         add: false,
     };
     lanes::run(level, product);

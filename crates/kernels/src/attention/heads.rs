@@ -1,8 +1,8 @@
 //! Where the values of heads lie, and copies of them in the order that the products read.
 
-use super::lanes;
 use super::tile::{KEYS, QUERIES};
-use crate::level::Level;
+use super::{buffer, lanes};
+use crate::level::{Level, compiled};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, Layout, Result};
 use half::{bf16, f16};
@@ -62,7 +62,8 @@ pub struct Head<'a> {
     values: Values<'a>,
     start: usize,
     stride: usize,
-    size: usize,
+    /// Values in a row.
+    pub size: usize,
 }
 
 impl<'a> Head<'a> {
@@ -75,6 +76,22 @@ impl<'a> Head<'a> {
             Values::Bf16(values) => out.iter_mut().zip(&values[range]).for_each(|(x, y)| *x = y.to_f32()),
             Values::F16(values) => out.iter_mut().zip(&values[range]).for_each(|(x, y)| *x = y.to_f32()),
         }
+    }
+
+    // the first `count` of four rows: where they lie, or widened in `copy`
+    fn four<'b>(&self, first: usize, count: usize, copy: &'b mut [f32]) -> [&'b [f32]; 4]
+    where
+        'a: 'b,
+    {
+        let size = self.size;
+        if let Values::F32(values) = self.values {
+            let row = |i: usize| &values[self.start + (first + i.min(count - 1)) * self.stride..][..size];
+            return [0, 1, 2, 3].map(row);
+        }
+        for (i, row) in copy.chunks_exact_mut(size).take(count).enumerate() {
+            self.read(first + i, row);
+        }
+        [0, 1, 2, 3].map(|i| &copy[i * size..][..size])
     }
 
     /// Rows as they lie, from one on, and their distance; only f32 is read so.
@@ -96,52 +113,83 @@ pub fn paneled(level: Level, size: usize) -> usize {
     size.next_multiple_of(2 * lanes::count(level))
 }
 
-/// Rows read together, so that each cache line of a turned copy is written once.
-const TOGETHER: usize = 16;
-
-/// Copies up to `to` rows so that the products can take them as columns: value k of row j lies at
-/// `(j / w * size + k) * w + j % w`, all times `factor`. The rest of `to` rows stays as it is.
-pub fn turn(head: &Head, (first, rows): (usize, usize), w: usize, factor: f32, out: &mut [f32]) {
+/// Copies rows so that a product can take them as columns, in panels of `w`: value k of row j lies at
+/// `(j / w * size + k) * w + at + j % w`, times `factor`. The rest of the last panel stays as it is.
+pub fn turn(
+    level: Level,
+    head: &Head,
+    (first, rows): (usize, usize),
+    (w, at): (usize, usize),
+    factor: f32,
+    out: &mut [f32],
+) {
     let size = head.size;
-    let mut block = vec![0f32; TOGETHER.min(w) * size];
-    for (panel, out) in out.chunks_mut(w * size).enumerate() {
-        let start = panel * w;
-        let mut done = 0;
-        while start + done < rows && done < w {
-            let count = TOGETHER.min(w - done).min(rows - start - done);
-            for (i, row) in block.chunks_exact_mut(size.max(1)).take(count).enumerate() {
-                head.read(first + start + done + i, row);
+    buffer::with([4 * size], |[copy]| {
+        for (panel, out) in out.chunks_mut(w * size).enumerate() {
+            let start = panel * w;
+            let count = w.min(rows.saturating_sub(start));
+            // four at a time, of which the last may be done already
+            let step = if count < 4 { 1 } else { 4 };
+            for row in (0..count).step_by(step).map(|row| row.min(count - step)) {
+                let rows = head.four(first + start + row, step, copy);
+                compiled(
+                    level,
+                    #[inline(always)]
+                    || match step {
+                        4 => turn_four(rows, w, at + row, factor, out),
+                        _ => turn_one(rows[0], w, at + row, factor, out),
+                    },
+                );
             }
-            for (k, out) in out.chunks_exact_mut(w).enumerate() {
-                for (i, out) in out[done..done + count].iter_mut().enumerate() {
-                    *out = block[i * size + k] * factor;
-                }
-            }
-            done += count;
         }
+    });
+}
+
+#[inline(always)]
+fn turn_four(rows: [&[f32]; 4], w: usize, at: usize, factor: f32, out: &mut [f32]) {
+    let ([a, b, c, d], rests) =
+        (rows.map(|row| row.as_chunks::<4>().0), rows.map(|row| row.as_chunks::<4>().1));
+    let whole = a.len() * 4 * w;
+    for ((((out, a), b), c), d) in out.chunks_exact_mut(4 * w).zip(a).zip(b).zip(c).zip(d) {
+        for j in 0..4 {
+            let column = [a[j] * factor, b[j] * factor, c[j] * factor, d[j] * factor];
+            out[j * w + at..][..4].copy_from_slice(&column);
+        }
+    }
+    for (j, out) in out[whole..].chunks_exact_mut(w).enumerate() {
+        for (out, rest) in out[at..at + 4].iter_mut().zip(rests) {
+            *out = rest[j] * factor;
+        }
+    }
+}
+
+#[inline(always)]
+fn turn_one(row: &[f32], w: usize, at: usize, factor: f32, out: &mut [f32]) {
+    for (out, x) in out.chunks_exact_mut(w).zip(row) {
+        out[at] = x * factor;
     }
 }
 
 /// Copies rows into panels: value k of row j lies at `(k / w * height + j) * w + k % w`.
 pub fn panels(head: &Head, (first, rows): (usize, usize), w: usize, height: usize, out: &mut [f32]) {
-    let size = head.size;
-    let mut row = vec![0f32; size];
-    for j in 0..rows {
-        head.read(first + j, &mut row);
-        for (panel, part) in row.chunks(w).enumerate() {
-            out[(panel * height + j) * w..][..part.len()].copy_from_slice(part);
+    buffer::with([4 * head.size], |[copy]| {
+        for j in 0..rows {
+            let [row, ..] = head.four(first + j, 1, copy);
+            for (panel, part) in row.chunks(w).enumerate() {
+                out[(panel * height + j) * w..][..part.len()].copy_from_slice(part);
+            }
         }
-    }
+    });
 }
 
-/// Queries as the left side of a product: value k of query i lies at `k * QUERIES + i`, all times `factor`.
-pub fn queries(head: &Head, range: (usize, usize), factor: f32, out: &mut [f32]) {
-    turn(head, range, QUERIES, factor, out);
+/// Queries as the left side of a product: value k of query i lies at `k * QUERIES + at + i`, all times `factor`.
+pub fn queries(level: Level, head: &Head, range: (usize, usize), at: usize, factor: f32, out: &mut [f32]) {
+    turn(level, head, range, (QUERIES, at), factor, out);
 }
 
 /// Keys as the right side of the product that gives scores.
 pub fn keys(level: Level, head: &Head, range: (usize, usize), out: &mut [f32]) {
-    turn(head, range, 2 * lanes::count(level), 1., out);
+    turn(level, head, range, (2 * lanes::count(level), 0), 1., out);
 }
 
 /// Values of a block of keys as the right side of the product with their weights.

@@ -1,8 +1,17 @@
-//! Registers of f32 under one set of names: pulp's for each level, and SSE2's on x86-64, for which pulp has one value
-//! at a time.
+//! Registers of f32 under one set of names. On x86-64 they are written out, since pulp's own turn into calls and
+//! checks where debug assertions are on; elsewhere they are pulp's.
+
+#[cfg(not(target_arch = "x86_64"))]
+mod other;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(not(target_arch = "x86_64"))]
+pub use other::run;
+#[cfg(target_arch = "x86_64")]
+pub use x86::run;
 
 use crate::level::Level;
-use pulp::{Simd, WithSimd};
 
 /// Operations on a register.
 pub trait Lanes: Copy {
@@ -30,6 +39,8 @@ pub trait Lanes: Copy {
     fn power(self, shifted: Self::V) -> Self::V;
     /// The sum of a register's values.
     fn sum(self, v: Self::V) -> f32;
+    /// The sums of four registers' values.
+    fn sums(self, four: [Self::V; 4]) -> [f32; 4];
     /// The largest of a register's values.
     fn largest(self, v: Self::V) -> f32;
 }
@@ -81,191 +92,29 @@ pub fn count(level: Level) -> usize {
     run(level, Count)
 }
 
-/// Does work with the registers of a level.
-#[inline(always)]
-pub fn run<W: Work>(level: Level, work: W) -> W::Output {
-    #[cfg(target_arch = "x86_64")]
-    if level == Level::Portable {
-        return work.run(sse::Sse);
-    }
-    crate::level::dispatched(level, Adapter(work))
-}
-
-struct Adapter<W>(W);
-
-impl<W: Work> WithSimd for Adapter<W> {
-    type Output = W::Output;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> W::Output {
-        self.0.run(Wide(simd))
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Wide<S>(S);
-
-impl<S: Simd> Lanes for Wide<S> {
-    const COUNT: usize = S::F32_LANES;
-    const MANY: bool = S::REGISTER_COUNT >= 32;
-    type V = S::f32s;
-
-    #[inline(always)]
-    fn splat(self, x: f32) -> S::f32s {
-        self.0.splat_f32s(x)
-    }
-
-    #[inline(always)]
-    fn load(self, xs: &[f32]) -> S::f32s {
-        S::as_simd_f32s(xs).0[0]
-    }
-
-    #[inline(always)]
-    fn store(self, xs: &mut [f32], v: S::f32s) {
-        S::as_mut_simd_f32s(xs).0[0] = v;
-    }
-
-    #[inline(always)]
-    fn add(self, a: S::f32s, b: S::f32s) -> S::f32s {
-        self.0.add_f32s(a, b)
-    }
-
-    #[inline(always)]
-    fn sub(self, a: S::f32s, b: S::f32s) -> S::f32s {
-        self.0.sub_f32s(a, b)
-    }
-
-    #[inline(always)]
-    fn mul(self, a: S::f32s, b: S::f32s) -> S::f32s {
-        self.0.mul_f32s(a, b)
-    }
-
-    #[inline(always)]
-    fn fma(self, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
-        self.0.mul_add_e_f32s(a, b, c)
-    }
-
-    #[inline(always)]
-    fn max(self, a: S::f32s, b: S::f32s) -> S::f32s {
-        self.0.max_f32s(a, b)
-    }
-
-    #[inline(always)]
-    fn at_least(self, a: S::f32s, b: S::f32s) -> S::f32s {
-        self.0.select_f32s(self.0.less_than_f32s(a, b), b, a)
-    }
-
-    #[inline(always)]
-    fn power(self, shifted: S::f32s) -> S::f32s {
-        let simd = self.0;
-        let exponent = simd.add_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(127));
-        simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(exponent, simd.splat_u32s(23)))
-    }
-
-    #[inline(always)]
-    fn sum(self, v: S::f32s) -> f32 {
-        self.0.reduce_sum_f32s(v)
-    }
-
-    #[inline(always)]
-    fn largest(self, v: S::f32s) -> f32 {
-        self.0.reduce_max_f32s(v)
-    }
-}
-
-/// SSE2, which every x86-64 has.
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-mod sse {
-    use super::Lanes;
-    use core::arch::x86_64::*;
-
-    macro_rules! sse2 {
-        ($operation:expr) => {
-            // SAFETY: SSE2 is part of x86-64.
-            unsafe { $operation }
-        };
-    }
-
-    #[derive(Clone, Copy)]
-    pub struct Sse;
-
-    impl Lanes for Sse {
-        const COUNT: usize = 4;
-        const MANY: bool = false;
-        type V = __m128;
-
-        #[inline(always)]
-        fn splat(self, x: f32) -> __m128 {
-            sse2!(_mm_set1_ps(x))
-        }
-
-        #[inline(always)]
-        fn load(self, xs: &[f32]) -> __m128 {
-            pulp::cast([xs[0], xs[1], xs[2], xs[3]])
-        }
-
-        #[inline(always)]
-        fn store(self, xs: &mut [f32], v: __m128) {
-            let values: [f32; 4] = pulp::cast(v);
-            xs[..4].copy_from_slice(&values);
-        }
-
-        #[inline(always)]
-        fn add(self, a: __m128, b: __m128) -> __m128 {
-            sse2!(_mm_add_ps(a, b))
-        }
-
-        #[inline(always)]
-        fn sub(self, a: __m128, b: __m128) -> __m128 {
-            sse2!(_mm_sub_ps(a, b))
-        }
-
-        #[inline(always)]
-        fn mul(self, a: __m128, b: __m128) -> __m128 {
-            sse2!(_mm_mul_ps(a, b))
-        }
-
-        #[inline(always)]
-        fn fma(self, a: __m128, b: __m128, c: __m128) -> __m128 {
-            sse2!(_mm_add_ps(_mm_mul_ps(a, b), c))
-        }
-
-        #[inline(always)]
-        fn max(self, a: __m128, b: __m128) -> __m128 {
-            sse2!(_mm_max_ps(a, b))
-        }
-
-        #[inline(always)]
-        fn at_least(self, a: __m128, b: __m128) -> __m128 {
-            let less = sse2!(_mm_cmplt_ps(a, b));
-            sse2!(_mm_or_ps(_mm_and_ps(less, b), _mm_andnot_ps(less, a)))
-        }
-
-        #[inline(always)]
-        fn power(self, shifted: __m128) -> __m128 {
-            let exponent = sse2!(_mm_add_epi32(_mm_castps_si128(shifted), _mm_set1_epi32(127)));
-            sse2!(_mm_castsi128_ps(_mm_slli_epi32::<23>(exponent)))
-        }
-
-        #[inline(always)]
-        fn sum(self, v: __m128) -> f32 {
-            let [a, b, c, d]: [f32; 4] = pulp::cast(v);
-            (a + c) + (b + d)
-        }
-
-        #[inline(always)]
-        fn largest(self, v: __m128) -> f32 {
-            let [a, b, c, d]: [f32; 4] = pulp::cast(v);
-            a.max(b).max(c.max(d))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::level::levels;
+
+    struct Sums([[f32; 16]; 4]);
+
+    impl Work for Sums {
+        type Output = [f32; 4];
+        #[inline(always)]
+        fn run<L: Lanes>(self, lanes: L) -> [f32; 4] {
+            lanes.sums(self.0.each_ref().map(|xs| lanes.load(xs)))
+        }
+    }
+
+    #[test]
+    fn four_registers_are_summed_each() {
+        let values = std::array::from_fn(|i| std::array::from_fn(|j| ((i + 3) * (j + 1) * (j + 2)) as f32));
+        for level in levels() {
+            let expected = values.map(|xs: [f32; 16]| xs[..count(level)].iter().sum::<f32>());
+            assert_eq!(run(level, Sums(values)), expected, "{level:?}");
+        }
+    }
 
     struct Exp2(f32);
 

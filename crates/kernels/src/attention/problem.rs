@@ -10,6 +10,9 @@ use std::f32::consts::LOG2_E;
 use std::marker::PhantomData;
 use std::ops::Range;
 
+/// Additions and multiplications below which the calling thread works alone.
+const ALONE: usize = 1 << 19;
+
 /// The sizes of an attention.
 #[derive(Debug, Clone, Copy)]
 pub struct Sizes {
@@ -141,6 +144,12 @@ impl Problem<'_> {
             Some(cap) => self.settings.scale / cap,
             None => self.settings.scale * LOG2_E,
         }
+    }
+
+    /// Whether so little is to do that the calling thread does it alone.
+    pub fn is_small(&self) -> bool {
+        let Sizes { batch, time, heads, positions, size, v_size, .. } = self.sizes;
+        batch * time * heads * positions * (size + v_size) < ALONE
     }
 
     // the first key that a query sees, and the first after those

@@ -103,6 +103,7 @@ impl<const TURNED: bool> Work for Product<'_, TURNED> {
     }
 }
 
+// some rows of a panel; gives their number
 #[inline(always)]
 fn block<L: Lanes, const ROWS: usize, const WIDE: usize, const TURNED: bool>(
     lanes: L,
@@ -116,75 +117,62 @@ fn block<L: Lanes, const ROWS: usize, const WIDE: usize, const TURNED: bool>(
     let mut sums = [[lanes.splat(0.); WIDE]; ROWS];
     if depth > 0 {
         let b = &p.b[panel * p.b_panel + first * p.b_row..];
+        let b = b.chunks(p.b_row).take(depth);
         if TURNED {
-            turned::<L, ROWS, WIDE>(
-                lanes,
-                &p.a[first * p.a_row..],
-                p.a_row,
-                row,
-                b,
-                p.b_row,
-                depth,
-                &mut sums,
-            );
+            let a = p.a[first * p.a_row..].chunks(p.a_row);
+            for (a, b) in a.zip(b) {
+                add_terms(lanes, &mut sums, b, a[row..row + ROWS].iter().copied());
+            }
         } else {
-            straight::<L, ROWS, WIDE>(lanes, &p.a[row * ROW + first..], b, p.b_row, depth, &mut sums);
+            let a: [&[f32]; ROWS] = std::array::from_fn(|i| &p.a[(row + i) * ROW + first..][..depth]);
+            for (k, b) in (0..depth).zip(b) {
+                add_terms(lanes, &mut sums, b, a.iter().map(|a| a[k]));
+            }
         }
     }
-    for (i, sums) in sums.into_iter().enumerate() {
-        let out = &mut p.c[(row + i) * p.c_row + column..][..WIDE * L::COUNT];
-        for (out, sum) in out.chunks_exact_mut(L::COUNT).zip(sums) {
-            let sum = if p.add { lanes.add(sum, lanes.load(out)) } else { sum };
-            lanes.store(out, sum);
+    let c = &mut p.c[row * p.c_row + column..][..(ROWS - 1) * p.c_row + WIDE * L::COUNT];
+    if p.add {
+        for i in 0..ROWS {
+            add_row(lanes, &mut sums[i], &c[i * p.c_row..][..WIDE * L::COUNT]);
         }
+    }
+    for i in 0..ROWS {
+        store_row(lanes, &sums[i], &mut c[i * p.c_row..][..WIDE * L::COUNT]);
     }
     ROWS
 }
 
 #[inline(always)]
-#[allow(clippy::too_many_arguments)] // one place calls it, and a struct would only rename them
-fn turned<L: Lanes, const ROWS: usize, const WIDE: usize>(
+fn add_terms<L: Lanes, const ROWS: usize, const WIDE: usize>(
     lanes: L,
-    a: &[f32],
-    a_row: usize,
-    row: usize,
-    b: &[f32],
-    b_row: usize,
-    depth: usize,
     sums: &mut [[L::V; WIDE]; ROWS],
+    b: &[f32],
+    a: impl Iterator<Item = f32>,
 ) {
-    for (a, b) in a.chunks(a_row).zip(b.chunks(b_row)).take(depth) {
-        let a = &a[row..row + ROWS];
-        let b = &b[..WIDE * L::COUNT];
-        let b: [L::V; WIDE] = std::array::from_fn(|j| lanes.load(&b[j * L::COUNT..]));
-        for (sums, a) in sums.iter_mut().zip(a) {
-            let a = lanes.splat(*a);
-            for (sum, b) in sums.iter_mut().zip(b) {
-                *sum = lanes.fma(a, b, *sum);
-            }
+    let b = &b[..WIDE * L::COUNT];
+    let b: [L::V; WIDE] = std::array::from_fn(
+        #[inline(always)]
+        |j| lanes.load(&b[j * L::COUNT..]),
+    );
+    for (sums, a) in sums.iter_mut().zip(a) {
+        let a = lanes.splat(a);
+        for (sum, b) in sums.iter_mut().zip(b) {
+            *sum = lanes.fma(a, b, *sum);
         }
     }
 }
 
 #[inline(always)]
-fn straight<L: Lanes, const ROWS: usize, const WIDE: usize>(
-    lanes: L,
-    a: &[f32],
-    b: &[f32],
-    b_row: usize,
-    depth: usize,
-    sums: &mut [[L::V; WIDE]; ROWS],
-) {
-    let a: [&[f32]; ROWS] = std::array::from_fn(|i| &a[i * ROW..][..depth]);
-    for (k, b) in (0..depth).zip(b.chunks(b_row)) {
-        let b = &b[..WIDE * L::COUNT];
-        let b: [L::V; WIDE] = std::array::from_fn(|j| lanes.load(&b[j * L::COUNT..]));
-        for (sums, a) in sums.iter_mut().zip(a) {
-            let a = lanes.splat(a[k]);
-            for (sum, b) in sums.iter_mut().zip(b) {
-                *sum = lanes.fma(a, b, *sum);
-            }
-        }
+fn add_row<L: Lanes, const WIDE: usize>(lanes: L, sums: &mut [L::V; WIDE], row: &[f32]) {
+    for (j, sum) in sums.iter_mut().enumerate() {
+        *sum = lanes.add(*sum, lanes.load(&row[j * L::COUNT..]));
+    }
+}
+
+#[inline(always)]
+fn store_row<L: Lanes, const WIDE: usize>(lanes: L, sums: &[L::V; WIDE], row: &mut [f32]) {
+    for (j, sum) in sums.iter().enumerate() {
+        lanes.store(&mut row[j * L::COUNT..], *sum);
     }
 }
 
