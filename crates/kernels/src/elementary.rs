@@ -96,8 +96,8 @@ pub fn normal(m: Fma, x: f32) -> (f32, f32) {
     let a = x.abs();
     let a = if a > 14. { 14. } else { a };
     let e = exp_below(m, a * a * -0.5);
-    let p = m.polynomial(a, [0.5, 0.436_146_94, 0.181_646_37, 0.040_098_247, 0.004_037_027_6]);
-    let q = m.polynomial(a, [1., 1.670_178_8, 1.195_898_4, 0.465_276_65, 0.100_518_61, 0.010_119_189]);
+    let p = m.polynomial(a, [0.5, 0.359_606_12, 0.118_136_12, 0.016_701_733]);
+    let q = m.polynomial(a, [1., 1.517_084_8, 0.946_846_8, 0.295_903_14, 0.041_870_64]);
     let tail = e * (p / q);
     (if x > 0. { 1. - tail } else { tail }, e * 0.398_942_3)
 }
@@ -113,7 +113,7 @@ pub fn sin_cos_up_to_sign(m: Fma, x: f32) -> (f32, f32) {
     let k = m.add(x, FRAC_1_PI, ROUND) - ROUND;
     let r = m.add(k, -PI[2], m.add(k, -PI[1], m.add(k, -PI[0], x)));
     let s = r * r;
-    let sin = m.polynomial(s, [-0.166_666_6, 0.008_333_066, -1.980_953_9e-4, 2.605_631_1e-6]);
+    let sin = m.polynomial(s, [-0.166_666_6, 0.008_333_066, -1.980_954e-4, 2.605_631_2e-6]);
     let cos = m.polynomial(s, [1., -0.5, 0.041_666_64, -0.001_388_840_2, 2.476_180_8e-5, -2.607_566_3e-7]);
     (m.add(sin * s, r, r), cos)
 }

@@ -7,6 +7,7 @@ use crate::level::Level;
 use crate::rows::rows_per_task;
 use rayon::prelude::*;
 use std::array::from_fn;
+use std::hint::black_box;
 use std::mem::{MaybeUninit, take};
 
 /// So many values are computed by the calling thread: some 20 microseconds of work.
@@ -112,6 +113,8 @@ fn map_task<const N: usize, const M: usize>(
         #[inline(always)]
         |ys| &mut ys[..len],
     );
+    // several slices by one index: the compiler sees no zip of so many
+    #[allow(clippy::needless_range_loop)]
     for i in 0..len {
         let ys = f(m, first + i, at(&inputs, i));
         for n in 0..M {
@@ -200,53 +203,54 @@ pub fn sums<const N: usize, const K: usize>(
     inputs: [&[f32]; N],
     f: impl Fn([f32; N]) -> [f32; K],
 ) -> [f32; K] {
-    const BLOCK: usize = 256 * LANES;
+    const BLOCK: usize = 256;
     let len = inputs[0].len();
-    let mut sums = [0f32; K];
-    for start in (0..len).step_by(BLOCK) {
-        let block = inputs.map(
-            #[inline(always)]
-            |xs| &xs[start..len.min(start + BLOCK)],
-        );
-        let block = block_sums(block, &f);
-        for k in 0..K {
-            sums[k] += block[k];
-        }
-    }
-    sums
-}
-
-#[inline(always)]
-fn block_sums<const N: usize, const K: usize>(
-    inputs: [&[f32]; N],
-    f: &impl Fn([f32; N]) -> [f32; K],
-) -> [f32; K] {
-    let len = inputs[0].len();
-    let inputs = inputs.map(
+    let (whole, rest) = (len / LANES, len % LANES);
+    let parts = inputs.map(
         #[inline(always)]
-        |xs| &xs[..len],
+        |xs| xs[..len].as_chunks::<LANES>(),
     );
-    let mut lanes = [[0f32; LANES]; K];
-    let whole = len - len % LANES;
-    for start in (0..whole).step_by(LANES) {
-        let block = inputs.map(
-            #[inline(always)]
-            |xs| &xs[start..start + LANES],
-        );
-        for lane in 0..LANES {
-            let terms = f(at(&block, lane));
-            for k in 0..K {
-                lanes[k][lane] += terms[k];
+    let mut sums = [[0f32; LANES]; K];
+    for start in (0..whole).step_by(BLOCK) {
+        let mut lanes = [[0f32; LANES]; K];
+        for i in start..whole.min(start + BLOCK) {
+            #[allow(clippy::needless_range_loop)]
+            for lane in 0..LANES {
+                let terms = f(from_fn(
+                    #[inline(always)]
+                    |n| parts[n].0[i][lane],
+                ));
+                for k in 0..K {
+                    lanes[k][lane] += terms[k];
+                }
+            }
+        }
+        for k in 0..K {
+            for lane in 0..LANES {
+                sums[k][lane] += lanes[k][lane];
             }
         }
     }
-    for i in whole..len {
-        let terms = f(at(&inputs, i));
-        for k in 0..K {
-            lanes[k][i - whole] += terms[k];
+    if rest > 0 {
+        let padded: [[f32; LANES]; N] = parts.map(
+            #[inline(always)]
+            |part| {
+                let mut padded = [0f32; LANES];
+                padded[..rest].copy_from_slice(part.1);
+                padded
+            },
+        );
+        for lane in 0..LANES {
+            let terms = f(from_fn(
+                #[inline(always)]
+                |n| padded[n][lane],
+            ));
+            for k in 0..K {
+                sums[k][lane] += if lane < rest { terms[k] } else { 0. };
+            }
         }
     }
-    lanes.map(
+    sums.map(
         #[inline(always)]
         |lanes| {
             folded(
@@ -261,15 +265,22 @@ fn block_sums<const N: usize, const K: usize>(
 /// The largest value; NaN counts for nothing, and the largest of nothing is negative infinity.
 #[inline(always)]
 pub fn largest(xs: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    let (blocks, rest) = xs.as_chunks::<LANES>();
-    for block in blocks {
-        for (lane, &x) in lanes.iter_mut().zip(block) {
-            *lane = larger(*lane, x);
+    let Some(last) = xs.last_chunk::<LANES>() else {
+        return xs.iter().fold(
+            f32::NEG_INFINITY,
+            #[inline(always)]
+            |a, &b| larger(a, b),
+        );
+    };
+    // one block overlaps another where the length is odd
+    let mut lanes = last.map(
+        #[inline(always)]
+        |x| larger(f32::NEG_INFINITY, x),
+    );
+    for block in xs.as_chunks::<LANES>().0 {
+        for lane in 0..LANES {
+            lanes[lane] = larger(lanes[lane], block[lane]);
         }
-    }
-    for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane = larger(*lane, x);
     }
     folded(lanes, larger)
 }
@@ -279,16 +290,18 @@ fn larger(a: f32, b: f32) -> f32 {
     if b > a { b } else { a }
 }
 
+// The steps are written to memory in between: seen as one expression, the compiler takes it apart into pairs.
 #[inline(always)]
-fn folded(mut lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] = f(lanes[i], lanes[half + i]);
-        }
-        half /= 2;
-    }
-    lanes[0]
+fn folded(lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let lanes: [f32; LANES / 2] = black_box(from_fn(
+        #[inline(always)]
+        |i| f(lanes[i], lanes[i + LANES / 2]),
+    ));
+    let lanes: [f32; 4] = black_box(from_fn(
+        #[inline(always)]
+        |i| f(f(lanes[i], lanes[i + 8]), f(lanes[i + 4], lanes[i + 12])),
+    ));
+    f(f(lanes[0], lanes[2]), f(lanes[1], lanes[3]))
 }
 
 #[cfg(test)]

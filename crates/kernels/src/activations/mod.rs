@@ -133,7 +133,7 @@ impl Function for GeluTanh {
     // with u the argument of tanh, (1 + tanh u) / 2 is the sigmoid of v = 2u
     #[inline(always)]
     fn both(self, m: Fma, x: f32) -> (f32, f32) {
-        const LINEAR: f32 = 1.595_769_1;
+        const LINEAR: f32 = 1.595_769;
         const CUBIC: f32 = LINEAR * 0.044_715;
         let square = x * x;
         let e = elementary::exp(m, -x * m.add(square, CUBIC, LINEAR));

@@ -111,7 +111,9 @@ pub(super) fn values(level: Level, size: [usize; 3], [xs, alpha, beta]: [&[f32];
 
 // a row in equal parts, short enough to share
 fn parts(time: usize) -> (usize, usize) {
-    let parts = (1..=time / 256).find(|parts| time % parts == 0 && time / parts <= fresh::TASK).unwrap_or(1);
+    let parts = (1..=time / 256)
+        .find(|parts| time.is_multiple_of(*parts) && time / parts <= fresh::TASK)
+        .unwrap_or(1);
     (parts, time / parts)
 }
 

@@ -1,3 +1,5 @@
+//! Activations against f64, their slopes against differences.
+
 use super::*;
 use crate::level::levels;
 use crate::testing::{compare, normal, random};

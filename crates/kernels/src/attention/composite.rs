@@ -3,8 +3,34 @@
 use super::{Options, Settings, problem::Sizes};
 use candle_core::{D, DType, Device, Result, Tensor};
 
-/// As [`super::attention`].
+/// Queries whose scores are there together.
+const BLOCK: usize = 128;
+
+/// As [`super::attention`]. Causal queries go in blocks that see the keys up to the block's end: half of the square
+/// is never computed, and the scores of a long prompt need little memory.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &Options) -> Result<Tensor> {
+    let Sizes { batch, time, heads, positions, .. } = Sizes::new(q, k, v)?;
+    if time <= BLOCK || time > positions || !options.causal {
+        return whole(q, k, v, options);
+    }
+    let block = |first: usize| {
+        let rows = BLOCK.min(time - first);
+        let seen = positions - time + first + rows;
+        let part = |added: Option<&Tensor>| match added {
+            Some(added) => {
+                let added = added.broadcast_as((batch, heads, time, positions))?;
+                added.narrow(2, first, rows)?.narrow(3, 0, seen).map(Some)
+            }
+            None => Ok(None),
+        };
+        let (mask, bias) = (part(options.mask)?, part(options.bias)?);
+        let options = Options { mask: mask.as_ref(), bias: bias.as_ref(), ..*options };
+        whole(&q.narrow(1, first, rows)?, &k.narrow(1, 0, seen)?, &v.narrow(1, 0, seen)?, &options)
+    };
+    Tensor::cat(&(0..time).step_by(BLOCK).map(block).collect::<Result<Vec<_>>>()?, 1)
+}
+
+fn whole(q: &Tensor, k: &Tensor, v: &Tensor, options: &Options) -> Result<Tensor> {
     let Sizes { batch, time, heads, kv_heads, positions, v_size, .. } = Sizes::new(q, k, v)?;
     let weights = weights(q, k, options)?.to_dtype(q.dtype())?;
     let v = v.to_dtype(q.dtype())?.transpose(1, 2)?.contiguous()?;

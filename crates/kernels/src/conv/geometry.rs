@@ -112,6 +112,17 @@ impl Geometry {
         [self.batch, self.groups * channels].into_iter().chain(lengths).collect()
     }
 
+    /// The same with the rows of an image as one, where each value meets itself alone.
+    pub fn joined(self) -> Self {
+        let alone =
+            |axis: &Axis| axis.kernel == 1 && axis.stride == 1 && axis.before == 0 && axis.big == axis.small;
+        if !self.axes.iter().all(alone) {
+            return self;
+        }
+        let places = self.axes[0].big * self.axes[1].big;
+        Geometry { axes: [Axis::NONE, Axis { big: places, small: places, ..Axis::NONE }], ..self }
+    }
+
     /// Taps of a kernel.
     pub fn taps(&self) -> usize {
         self.axes[0].kernel * self.axes[1].kernel

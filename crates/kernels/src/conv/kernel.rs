@@ -149,24 +149,23 @@ unsafe fn block<S: Simd, const M: usize, const V: usize>(
             }
         }
     }
-    let mut weights = task.weights.as_ptr();
+    let mut weights = task.weights.as_chunks::<M>().0.iter();
     let mut at = [task.tile.as_ptr(); V];
     for v in 0..V {
         at[v] = at[v].wrapping_add(task.at[first + v]);
     }
     for _ in 0..channels {
-        for &tap in task.taps {
+        for (&tap, weights) in task.taps.iter().zip(weights.by_ref()) {
             let mut values = [simd.splat_f32s(0.); V];
             for v in 0..V {
                 values[v] = unsafe { load::<S>(at[v], tap) };
             }
             for m in 0..M {
-                let weight = simd.splat_f32s(unsafe { *weights.wrapping_add(m) });
+                let weight = simd.splat_f32s(weights[m]);
                 for v in 0..V {
                     total[m][v] = multiply_add(simd, weight, values[v], total[m][v]);
                 }
             }
-            weights = weights.wrapping_add(M);
         }
         for v in 0..V {
             at[v] = at[v].wrapping_add(task.channel);

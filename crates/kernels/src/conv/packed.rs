@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::kernel::widest;
 use super::plan::Plan;
+use super::winograd;
 use crate::level::Level;
 
 /// The outputs in blocks that are summed at once: each block's first output, width and outputs in use.
@@ -31,6 +32,9 @@ pub(super) fn starts(level: Level, plan: &Plan) -> Vec<usize> {
 
 /// Packs a weight, which is laid out as candle has it.
 pub(super) fn pack(level: Level, plan: &Plan, weight: &[f32]) -> Vec<f32> {
+    if winograd::applies(plan) {
+        return winograd::pack(level, plan, weight);
+    }
     let size = *starts(level, plan).last().unwrap_or(&0);
     let mut packed = vec![0f32; size];
     let mut parts = Vec::new();
@@ -51,13 +55,7 @@ pub(super) fn pack(level: Level, plan: &Plan, weight: &[f32]) -> Vec<f32> {
             for (place, values) in part.chunks_exact_mut(width).enumerate() {
                 let (channel, tap) = (place / taps.len(), taps[place % taps.len()]);
                 for (i, value) in values[..used].iter_mut().enumerate() {
-                    let output = first + i;
-                    let place = if plan.turned {
-                        (group * plan.channels + channel) * plan.outputs + output
-                    } else {
-                        (group * plan.outputs + output) * plan.channels + channel
-                    };
-                    *value = weight[place * plan.kernel.1 + tap];
+                    *value = weight[plan.weight_place(group, first + i, channel) + tap];
                 }
             }
         };

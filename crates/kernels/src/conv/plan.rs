@@ -5,6 +5,7 @@
 //! every s-th value: each phase of its output is a convolution with those taps that reach it, without a stride.
 
 use super::geometry::{Axis, Geometry};
+use super::run::WORTH;
 
 /// A tap of one axis: which value of the kernel, in which phase of the input, how far to the right.
 #[derive(Debug, Clone, Copy)]
@@ -111,19 +112,17 @@ pub(super) struct Plan {
 const TILE: usize = 1 << 16;
 /// Terms after which a sum is put down: that many weights stay in the first cache.
 const TERMS: usize = 512;
-/// Tasks that work is split into if it is large enough, and the multiplications that are enough.
-const TASKS: usize = 16;
-const TASK: usize = 2_000_000;
-
 impl Plan {
     /// From the big tensor to the small one.
     pub fn forward(geometry: &Geometry) -> Self {
+        let geometry = &geometry.joined();
         let spans = [Span::forward(&geometry.axes[0]), Span::forward(&geometry.axes[1])];
         Plan { spans, ..Plan::sides(geometry, geometry.big, geometry.small, false) }
     }
 
     /// From the small tensor to the big one.
     pub fn adjoint(geometry: &Geometry) -> Self {
+        let geometry = &geometry.joined();
         let spans = [Span::adjoint(&geometry.axes[0]), Span::adjoint(&geometry.axes[1])];
         Plan { spans, ..Plan::sides(geometry, geometry.small, geometry.big, true) }
     }
@@ -146,6 +145,16 @@ impl Plan {
         down.iter().flat_map(move |y| right.iter().map(move |x| (*y, *x)))
     }
 
+    /// Where a kernel begins in the weight as candle has it.
+    pub fn weight_place(&self, group: usize, output: usize, channel: usize) -> usize {
+        let place = if self.turned {
+            (group * self.channels + channel) * self.outputs + output
+        } else {
+            (group * self.outputs + output) * self.channels + channel
+        };
+        place * self.kernel.1
+    }
+
     /// Values of the output.
     pub fn output_count(&self) -> usize {
         self.batch * self.groups * self.outputs * self.spans[0].output * self.spans[1].output
@@ -162,12 +171,17 @@ impl Plan {
         self.batch * self.groups * self.outputs * self.channels * self.kernel.1 * places
     }
 
-    /// Sizes of tasks; they depend on shapes alone, so that sums do.
-    pub fn tiling(&self) -> Tiling {
-        let [down, right] = &self.spans;
+    /// Channels that are summed before the sum is put down; it depends on the shape alone, so that sums do.
+    pub fn block(&self) -> usize {
         let terms = self.kernel.1.div_ceil(self.phases());
         let blocks = (self.channels * terms).div_ceil(TERMS).min(self.channels).max(1);
-        let channels = self.channels.div_ceil(blocks);
+        self.channels.div_ceil(blocks)
+    }
+
+    /// Sizes of tasks for so many threads.
+    pub fn tiling(&self, threads: usize) -> Tiling {
+        let [down, right] = &self.spans;
+        let channels = self.block();
         // values of a tile for each channel, and sums for eight outputs of all phases
         let room = (TILE / channels / self.slots()).min(TILE / 8 / self.phases());
         let (mut rows, mut columns) = if down.count <= 1 {
@@ -176,24 +190,39 @@ impl Plan {
             let columns = if right.count <= 128 { right.count } else { 96 };
             (room / (columns + right.reach).max(1), columns)
         };
-        rows = rows.saturating_sub(down.reach).clamp(1, down.count.max(1));
+        rows = even(down.count, rows.saturating_sub(down.reach).max(1), 1);
         columns = even(right.count, columns, 16);
-        rows = even(down.count, rows, 1);
-        let wanted = (self.work() / TASK).clamp(1, TASKS);
-        let tiles = |rows: usize, columns: usize| {
-            self.batch * self.groups * down.count.div_ceil(rows) * right.count.div_ceil(columns)
-        };
-        // too few: fewer outputs each, then fewer places
-        let parts = wanted.div_ceil(tiles(rows, columns).max(1)).min(self.outputs.div_ceil(32));
-        let outputs = self.outputs.div_ceil(parts.max(1)).next_multiple_of(8);
-        while tiles(rows, columns) * parts * 4 < wanted * 3 && rows * columns > 192 {
+        let threads = threads.min(self.work() / WORTH).max(1);
+        let mut best = (f64::INFINITY, Tiling { channels, outputs: self.outputs, rows, columns });
+        loop {
+            for parts in 1..=self.outputs.div_ceil(16).min(4 * threads) {
+                let outputs = self.outputs.div_ceil(parts).next_multiple_of(8);
+                let cost = self.cost(threads, rows, columns, outputs);
+                if cost < best.0 {
+                    best = (cost, Tiling { channels, outputs, rows, columns });
+                }
+            }
+            if rows * columns <= 192 || threads == 1 {
+                return best.1;
+            }
             if rows > 1 {
                 rows = rows.div_ceil(2);
             } else {
                 columns = columns.div_ceil(2).next_multiple_of(16);
             }
         }
-        Tiling { channels, outputs, rows, columns }
+    }
+
+    /// About the cycles that the busiest thread takes.
+    fn cost(&self, threads: usize, rows: usize, columns: usize, outputs: usize) -> f64 {
+        let [down, right] = &self.spans;
+        let tiles = down.count.div_ceil(rows) * right.count.div_ceil(columns);
+        let tasks = self.batch * self.groups * tiles * self.outputs.div_ceil(outputs);
+        let weights = (outputs * self.channels * self.kernel.1) as f64;
+        let values = self.channels * self.slots() * (rows + down.reach) * (columns + right.reach);
+        // sixteen products, two weights or two values a cycle
+        let cycles = weights * (rows * columns) as f64 / 16. + weights / 2. + values as f64 / 2.;
+        cycles * tasks.div_ceil(threads) as f64
     }
 }
 

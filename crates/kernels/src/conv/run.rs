@@ -8,6 +8,7 @@ use super::kernel::{Sums, lanes};
 use super::packed::{blocks, starts};
 use super::plan::{Plan, Tiling};
 use super::tile::{Tile, apart, leaky};
+use super::winograd;
 use crate::level::{Level, compiled};
 
 /// What is done before and after the sums.
@@ -22,19 +23,20 @@ pub(super) struct Finish<'a> {
     pub after: Option<f32>,
 }
 
+/// Multiplications worth another thread: some twenty microseconds of them.
+pub(super) const WORTH: usize = 1 << 20;
+
 /// The output of a plan, with packed weights.
 pub(super) fn run(level: Level, plan: &Plan, packed: &[f32], xs: &[f32], finish: Finish) -> Vec<f32> {
     let count = plan.output_count();
     let mut out: Vec<f32> = Vec::with_capacity(count);
     if count > 0 {
-        let tiling = plan.tiling();
-        let starts = starts(level, plan);
         let output = Output(out.spare_capacity_mut().as_mut_ptr());
-        let tiles = plan.spans[0].count.div_ceil(tiling.rows) * plan.spans[1].count.div_ceil(tiling.columns);
-        let job = Job { level, plan, tiling, starts, packed, xs, finish, output, tiles };
-        let tasks = plan.outputs.div_ceil(tiling.outputs) * plan.groups * plan.batch * tiles;
-        let together = (tasks * 200_000 / plan.work().max(1)).clamp(1, tasks);
-        (0..tasks).into_par_iter().with_min_len(together).for_each(|task| job.run(task));
+        if winograd::applies(plan) {
+            winograd::run(level, plan, packed, xs, finish, output);
+        } else {
+            direct(level, plan, packed, xs, finish, output);
+        }
     }
     // SAFETY: the tasks have written every row of every output, each its own.
     #[allow(unsafe_code)]
@@ -44,8 +46,18 @@ pub(super) fn run(level: Level, plan: &Plan, packed: &[f32], xs: &[f32], finish:
     out
 }
 
+fn direct(level: Level, plan: &Plan, packed: &[f32], xs: &[f32], finish: Finish, output: Output) {
+    let tiling = plan.tiling(rayon::current_num_threads());
+    let starts = starts(level, plan);
+    let tiles = plan.spans[0].count.div_ceil(tiling.rows) * plan.spans[1].count.div_ceil(tiling.columns);
+    let job = Job { level, plan, tiling, starts, packed, xs, finish, output, tiles };
+    let tasks = plan.outputs.div_ceil(tiling.outputs) * plan.groups * plan.batch * tiles;
+    let together = (tasks * WORTH / 4 / plan.work().max(1)).clamp(1, tasks);
+    (0..tasks).into_par_iter().with_min_len(together).for_each(|task| job.run(task));
+}
+
 /// The output, of which each task writes its own rows.
-struct Output(*mut MaybeUninit<f32>);
+pub(super) struct Output(*mut MaybeUninit<f32>);
 
 // SAFETY: tasks write disjoint parts.
 #[allow(unsafe_code)]
@@ -55,7 +67,7 @@ impl Output {
     /// # Safety
     /// The values are within the output, and no other task has them.
     #[allow(unsafe_code, clippy::mut_from_ref)]
-    unsafe fn part(&self, start: usize, count: usize) -> &mut [MaybeUninit<f32>] {
+    pub unsafe fn part(&self, start: usize, count: usize) -> &mut [MaybeUninit<f32>] {
         unsafe { std::slice::from_raw_parts_mut(self.0.add(start), count) }
     }
 }
@@ -75,6 +87,13 @@ struct Job<'a> {
 thread_local! {
     /// The tile and the sums of the thread's last task, since fresh memory costs more than to fill it.
     static SCRATCH: Cell<(Vec<f32>, Vec<f32>)> = const { Cell::new((Vec::new(), Vec::new())) };
+}
+
+/// Two buffers of the thread, with whatever lies in them.
+pub(super) fn scratch(f: impl FnOnce(&mut Vec<f32>, &mut Vec<f32>)) {
+    let (mut a, mut b) = SCRATCH.take();
+    f(&mut a, &mut b);
+    SCRATCH.set((a, b));
 }
 
 /// Room for so many values, of any value.
@@ -102,46 +121,46 @@ impl Job<'_> {
         let planes = &self.xs[(image * plan.groups + group) * plane..][..plane];
         let whole = self.tiling.channels >= plan.channels;
 
-        let mut scratch = SCRATCH.take();
-        let rows = if whole { 8 } else { outputs.len().next_multiple_of(8) };
-        let all_sums = room(&mut scratch.1, rows * phases * row);
-        let values = room(&mut scratch.0, tile.size(self.tiling.channels));
-        for first in (0..plan.channels).step_by(self.tiling.channels) {
-            let channels = first..plan.channels.min(first + self.tiling.channels);
-            tile.fill(level, plan, channels.clone(), planes, self.finish.before, values);
-            for (output, width, used) in blocks(level, plan.outputs) {
-                if !outputs.contains(&output) {
-                    continue;
-                }
-                let place = if whole { 0 } else { output - outputs.start };
-                let sums = &mut all_sums[place * phases * row..][..width * phases * row];
-                for (phase, taps) in taps.iter().enumerate() {
-                    let terms = taps.len() * width;
-                    let start = self.starts[group * phases + phase] + taps.len() * plan.channels * output;
-                    Sums {
-                        level,
-                        width,
-                        weights: &self.packed[start..][channels.start * terms..channels.end * terms],
-                        tile: values,
-                        channel: tile.channel,
-                        taps,
-                        at: &at,
-                        sums: &mut sums[phase * width * row..][..width * row],
-                        row,
-                        add: first > 0,
+        scratch(|values, all_sums| {
+            let rows = if whole { 8 } else { outputs.len().next_multiple_of(8) };
+            let all_sums = room(all_sums, rows * phases * row);
+            let values = room(values, tile.size(self.tiling.channels));
+            for first in (0..plan.channels).step_by(self.tiling.channels) {
+                let channels = first..plan.channels.min(first + self.tiling.channels);
+                tile.fill(level, plan, channels.clone(), planes, self.finish.before, values);
+                for (output, width, used) in blocks(level, plan.outputs) {
+                    if !outputs.contains(&output) {
+                        continue;
                     }
-                    .run();
-                }
-                if channels.end == plan.channels {
-                    for i in 0..used {
-                        let output = group * plan.outputs + output + i;
-                        let sums = &sums[i * row..];
-                        self.put(&tile, image, output, sums, width * row, pitch);
+                    let place = if whole { 0 } else { output - outputs.start };
+                    let sums = &mut all_sums[place * phases * row..][..width * phases * row];
+                    for (phase, taps) in taps.iter().enumerate() {
+                        let terms = taps.len() * width;
+                        let start = self.starts[group * phases + phase] + taps.len() * plan.channels * output;
+                        Sums {
+                            level,
+                            width,
+                            weights: &self.packed[start..][channels.start * terms..channels.end * terms],
+                            tile: values,
+                            channel: tile.channel,
+                            taps,
+                            at: &at,
+                            sums: &mut sums[phase * width * row..][..width * row],
+                            row,
+                            add: first > 0,
+                        }
+                        .run();
+                    }
+                    if channels.end == plan.channels {
+                        for i in 0..used {
+                            let output = group * plan.outputs + output + i;
+                            let sums = &sums[i * row..];
+                            self.put(&tile, image, output, sums, width * row, pitch);
+                        }
                     }
                 }
             }
-        }
-        SCRATCH.set(scratch);
+        });
     }
 
     /// Writes one output's places: its sums by phase at a distance, and in them rows at another.

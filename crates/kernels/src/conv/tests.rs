@@ -156,6 +156,16 @@ fn many_channels_and_places_are_cut_into_tiles() -> Result<()> {
     check(&Geometry::convolution(&[1, 150, 1300], &[70, 150, 7], &time)?, 1);
     check(&Geometry::convolution(&[1, 40, 700], &[33, 40, 16], &Options::<1>::new(8, 4))?, 2);
     check(&Geometry::convolution(&[1, 90, 19, 9], &[40, 90, 3, 3], &Options::<2>::new(1, 1))?, 3);
+    check(
+        &Geometry::convolution(
+            &[3, 64, 5, 34],
+            &[80, 32, 3, 3],
+            &Options { groups: 2, ..Options::<2>::new(1, 2) },
+        )?,
+        8,
+    );
+    let uneven = Options { padding: [(0, 3), (1, 0)], ..Options::default() };
+    check(&Geometry::convolution(&[2, 35, 12, 131], &[44, 35, 3, 3], &uneven)?, 9);
     check(&Geometry::convolution(&[1, 12, 40, 150], &[10, 12, 3, 3], &Options::<2>::new(1, 1))?, 4);
     check(&Geometry::convolution(&[1, 12, 31, 141], &[10, 12, 3, 3], &Options::<2>::new(2, 1))?, 5);
     let depthwise = Options { groups: 64, ..Options::<1>::new(1, 15) };

@@ -73,23 +73,39 @@ impl Tile {
             || {
                 let [down, right] = &plan.spans;
                 let plane = down.input * right.input;
+                // channels lie too far apart for the processor to foresee the next one
+                let ahead = (1024 / self.channel).clamp(1, 8) * plane;
                 for (channel, tile) in channels.zip(tile.chunks_mut(self.channel)) {
-                    let plane = &planes[channel * plane..][..plane];
-                    let mut rows = tile.chunks_exact_mut(self.width);
-                    for y_slot in &down.slots {
-                        for x_slot in &right.slots {
-                            for (y, row) in (0..self.height).zip(&mut rows) {
-                                let place =
-                                    ((self.first[0] + y) * down.input_step + y_slot) as isize + down.origin;
-                                let inside = place >= 0 && (place as usize) < down.input;
-                                let values = if inside {
-                                    &plane[place as usize * right.input..][..right.input]
-                                } else {
-                                    &[]
-                                };
-                                let first =
-                                    (self.first[1] * right.input_step + x_slot) as isize + right.origin;
-                                place_row(values, first, right.input_step, leak, row);
+                    let start = channel * plane;
+                    let plane = &planes[start..][..plane];
+                    for (i, y_slot) in down.slots.iter().enumerate() {
+                        for y in 0..self.height {
+                            let place =
+                                ((self.first[0] + y) * down.input_step + y_slot) as isize + down.origin;
+                            let inside = place >= 0 && (place as usize) < down.input;
+                            let values = if inside {
+                                &plane[place as usize * right.input..][..right.input]
+                            } else {
+                                &[]
+                            };
+                            let first = (self.first[1] * right.input_step) as isize + right.origin;
+                            if inside {
+                                let place = start + ahead + place as usize * right.input;
+                                let place = place + first.max(0) as usize;
+                                prefetch(planes, place, self.width * right.input_step);
+                            }
+                            // the same row of each phase
+                            let phase = self.height * self.width;
+                            let rows = &mut tile[i * right.slots.len() * phase + y * self.width..];
+                            if right.input_step == 2 && right.slots.len() == 2 {
+                                let (even, odd) = rows.split_at_mut(phase);
+                                let rows = [&mut even[..self.width], &mut odd[..self.width]];
+                                place_rows(values, first, leak, rows);
+                                continue;
+                            }
+                            for (x_slot, row) in right.slots.iter().zip(rows.chunks_mut(phase)) {
+                                let first = first + *x_slot as isize;
+                                place_row(values, first, right.input_step, leak, &mut row[..self.width]);
                             }
                         }
                     }
@@ -97,6 +113,20 @@ impl Tile {
             },
         );
     }
+}
+
+/// Has the processor fetch so many values from a place on, which may be beyond the end.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(super) fn prefetch(values: &[f32], first: usize, count: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for place in (first..first + count).step_by(16) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint, which reads nothing that the program sees, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(place).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, first, count);
 }
 
 /// A distance of at least `size` that is an odd number of cache lines, so that channels share no cache set.
@@ -117,17 +147,33 @@ fn place_row(values: &[f32], first: isize, step: usize, leak: Option<f32>, row: 
     match (step, leak) {
         (1, None) => row.copy_from_slice(&values[..count]),
         (1, Some(leak)) => row.iter_mut().zip(values).for_each(|(place, x)| *place = leaky(*x, leak)),
-        (2, None) => {
-            let (pairs, last) = values.as_chunks::<2>();
-            row.iter_mut().zip(pairs).for_each(|(place, pair)| *place = pair[0]);
-            if let ([last], true) = (last, count > pairs.len()) {
-                row[count - 1] = *last;
-            }
-        }
         (_, leak) => {
             let leak = leak.unwrap_or(1.);
             row.iter_mut().zip(values.iter().step_by(step)).for_each(|(place, x)| *place = leaky(*x, leak));
         }
+    }
+}
+
+/// As [`place_row`] with a step of two for `first` and the value after it at once.
+#[inline(always)]
+pub(super) fn place_rows(values: &[f32], first: isize, leak: Option<f32>, rows: [&mut [f32]; 2]) {
+    let [even, odd] = rows;
+    let missing = if first < 0 { (first.unsigned_abs()).div_ceil(2).min(even.len()) } else { 0 };
+    let from = (first + 2 * missing as isize).max(0) as usize;
+    let (pairs, _) = values.get(from..).unwrap_or(&[]).as_chunks::<2>();
+    let count = pairs.len().min(even.len() - missing);
+    let leak = leak.unwrap_or(1.);
+    for ((even, odd), pair) in even[missing..].iter_mut().zip(&mut odd[missing..]).zip(pairs) {
+        *even = leaky(pair[0], leak);
+        *odd = leaky(pair[1], leak);
+    }
+    // what is left on either side is no pair
+    let at = |place: isize| {
+        if place < 0 { 0. } else { values.get(place as usize).map_or(0., |x| leaky(*x, leak)) }
+    };
+    for i in (0..missing).chain(missing + count..even.len()) {
+        even[i] = at(first + 2 * i as isize);
+        odd[i] = at(first + 2 * i as isize + 1);
     }
 }
 

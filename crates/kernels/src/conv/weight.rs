@@ -22,7 +22,8 @@ pub(super) fn gradient(level: Level, geometry: &Geometry, big: &[f32], small: &[
     let plan = Plan::forward(geometry);
     let taps = geometry.taps();
     let mut out = vec![0f32; geometry.groups * geometry.small * geometry.big * taps];
-    let tiling = plan.tiling();
+    // how places are cut decides in which order they are summed, so it does not depend on the threads there are
+    let tiling = plan.tiling(1);
     let tiles = plan.spans[0].count.div_ceil(tiling.rows) * plan.spans[1].count.div_ceil(tiling.columns);
     let pieces = plan.batch * tiles;
     if pieces == 0 {

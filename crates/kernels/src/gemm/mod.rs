@@ -173,8 +173,8 @@ fn check_product(a: Matrix, (depth, columns): (usize, usize), len: usize, stride
 /// Lanes of the right matrix that are packed at a time: they stay in the third cache.
 const PACKED: usize = 1 << 20;
 
-/// The most depth that is packed at a time.
-const PACKED_DEPTH: usize = 4096;
+/// The most depth that is packed at a time: what has just been written is best read soon.
+const PACKED_DEPTH: usize = 512;
 
 /// Products of values below which all stays on the calling thread.
 const ALONE: usize = 1 << 19;
@@ -204,8 +204,7 @@ unsafe fn write_product(
         return;
     }
     let micro = micro(Kind::Single, level);
-    let depth = k.min(PACKED_DEPTH);
-    let most = (PACKED / depth.max(1)).next_multiple_of(micro.columns);
+    let most = (PACKED / packed_depth(k).max(1)).next_multiple_of(micro.columns);
     let whole = Blocks {
         level,
         micro,
@@ -239,6 +238,11 @@ unsafe fn write_product(
     }
 }
 
+/// The depth of a part, if all are as even as can be.
+fn packed_depth(depth: usize) -> usize {
+    depth.div_ceil(depth.div_ceil(PACKED_DEPTH).max(1))
+}
+
 /// Packs some columns of `b`, of a part of the depth at a time, and multiplies.
 #[allow(unsafe_code)]
 unsafe fn strip(whole: &Blocks, b: View, start: usize, count: usize, threads: Threads) {
@@ -248,7 +252,7 @@ unsafe fn strip(whole: &Blocks, b: View, start: usize, count: usize, threads: Th
     let values = unsafe { whole.out.values.add(start) };
     let out = Target { values, ..whole.out };
     let bias = whole.then.columns.map(|bias| &bias[start..start + columns]);
-    let depth = whole.depth.min(PACKED_DEPTH);
+    let depth = packed_depth(whole.depth);
     with_buffer(columns.next_multiple_of(width) * depth, |buffer| {
         let mut done = 0;
         loop {

@@ -1,3 +1,5 @@
+//! Products of matrices against f64.
+
 use super::*;
 use crate::level::levels;
 use crate::testing::{near, normal};

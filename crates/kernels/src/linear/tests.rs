@@ -1,3 +1,5 @@
+//! Linear maps against f64, in all forms of the weight.
+
 use candle_core::DType;
 
 use super::*;

@@ -1,7 +1,7 @@
 //! Group normalisation (Wu and He, 2018).
 
 use super::{Moments, parameter, wide};
-use crate::elementary::{Fma, sigmoid};
+use crate::elementary::{Fma, sigmoid, with_fma};
 use crate::fresh::{self, Fresh, sums};
 use crate::level::{Level, level};
 use crate::rows;
@@ -96,20 +96,43 @@ impl Size {
 /// Values whose moments are found with one look at memory: half of a first-level cache.
 const BLOCK: usize = 4096;
 
-// moments of blocks put together as by Chan, Golub and LeVeque (1979)
-#[inline(always)]
-fn moments(xs: &[f32]) -> Moments {
-    let (mut count, mut mean, mut squares) = (0f64, 0f64, 0f64);
-    for block in xs.chunks(BLOCK) {
-        let (part, size) = (Moments::of(block), block.len() as f64);
-        let delta = part.mean as f64 + part.rest as f64 - mean;
-        let whole = count + size;
-        mean += delta * size / whole;
-        squares += part.variance as f64 * size + delta * delta * count * size / whole;
-        count = whole;
+/// Count, mean and sum of squared deviations, for moments of blocks put together as by Chan, Golub and LeVeque (1979).
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Tally {
+    #[inline(always)]
+    fn of(xs: &[f32]) -> Self {
+        let mut whole = Tally::default();
+        for block in xs.chunks(BLOCK) {
+            let (part, count) = (Moments::of(block), block.len() as f64);
+            let mean = part.mean as f64 + part.rest as f64;
+            whole = whole.with(Tally { count, mean, squares: part.variance as f64 * count });
+        }
+        whole
     }
-    let short = mean as f32;
-    Moments { mean: short, rest: (mean - short as f64) as f32, variance: (squares / count.max(1.)) as f32 }
+
+    #[inline(always)]
+    fn with(self, other: Tally) -> Tally {
+        let count = self.count + other.count;
+        let (delta, share) = (other.mean - self.mean, other.count / count);
+        Tally {
+            count,
+            mean: self.mean + delta * share,
+            squares: self.squares + other.squares + delta * delta * self.count * share,
+        }
+    }
+
+    #[inline(always)]
+    fn moments(self) -> Moments {
+        let mean = self.mean as f32;
+        let rest = (self.mean - mean as f64) as f32;
+        Moments { mean, rest, variance: (self.squares / self.count) as f32 }
+    }
 }
 
 #[inline(always)]
@@ -132,7 +155,16 @@ fn channel(m: Fma, x: &[f32], moments: Moments, scale: f32, bias: f32, silu: boo
     }
 }
 
-pub(super) fn values(level: Level, size: Size, op: &GroupNorm, [xs, weight, bias]: [&[f32]; 3]) -> Vec<f32> {
+pub(super) fn values(level: Level, size: Size, op: &GroupNorm, inputs: [&[f32]; 3]) -> Vec<f32> {
+    if size.groups < 16 && size.group() > 4 * fresh::TASK {
+        values_of_few(level, size, op, inputs)
+    } else {
+        values_of_many(level, size, op, inputs)
+    }
+}
+
+// a task a group, whose values stay in the cache between the two passes
+fn values_of_many(level: Level, size: Size, op: &GroupNorm, [xs, weight, bias]: [&[f32]; 3]) -> Vec<f32> {
     let (group, channels) = (size.group(), weight.len());
     let ([ys], _) = fresh::rows(
         level,
@@ -141,7 +173,7 @@ pub(super) fn values(level: Level, size: Size, op: &GroupNorm, [xs, weight, bias
         #[inline(always)]
         |m, i, [out], _| {
             let x = &xs[i * group..][..group];
-            let moments = moments(x);
+            let moments = Tally::of(x).moments();
             let scale = moments.scale(op.epsilon);
             let first = i * size.channels % channels;
             out.parts(
@@ -152,6 +184,38 @@ pub(super) fn values(level: Level, size: Size, op: &GroupNorm, [xs, weight, bias
                     channel(m, &x[c * size.values..], moments, scale * w, b, op.silu, y);
                 },
             );
+        },
+    );
+    ys
+}
+
+// tasks smaller than the groups, which are few and large: first all moments, then all values
+fn values_of_few(level: Level, size: Size, op: &GroupNorm, [xs, weight, bias]: [&[f32]; 3]) -> Vec<f32> {
+    let (group, channels) = (size.group(), weight.len());
+    let parts = xs.chunks_exact(group).enumerate();
+    let parts = parts.flat_map(|(i, xs)| xs.chunks(fresh::TASK).map(move |part| (i, part))).collect();
+    let tally = |(i, part): (usize, &[f32])| {
+        let tally = with_fma(
+            level,
+            #[inline(always)]
+            |_| Tally::of(part),
+        );
+        (i, tally)
+    };
+    let mut groups = vec![Tally::default(); size.groups];
+    for (i, tally) in fresh::each(parts, false, tally) {
+        groups[i] = groups[i].with(tally);
+    }
+    let groups: Vec<Moments> = groups.into_iter().map(Tally::moments).collect();
+    let ([ys], _) = fresh::rows(
+        level,
+        (size.groups * size.channels, size.values),
+        || (),
+        #[inline(always)]
+        |m, i, [y], _| {
+            let (moments, c) = (groups[i / size.channels], i % channels);
+            let scale = moments.scale(op.epsilon) * weight[c];
+            channel(m, &xs[i * size.values..], moments, scale, bias[c], op.silu, y);
         },
     );
     ys
@@ -173,7 +237,7 @@ pub(super) fn gradients(
         #[inline(always)]
         |m, i, [out], parts: &mut Vec<[f32; 2]>| {
             let [x, g] = [xs, grad].map(|values| &values[i * group..][..group]);
-            let moments = moments(x);
+            let moments = Tally::of(x).moments();
             let scale = moments.scale(epsilon);
             let weight = &weight[i * size.channels % channels..];
             let (mut mean, mut slope) = (0f64, 0f64);

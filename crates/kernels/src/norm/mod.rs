@@ -1,6 +1,6 @@
 //! Normalisations: of rows (layer norm and root mean square), alone or fused with the residual addition before them,
-//! and of groups of channels, alone or fused with silu. Means are subtracted before squares are summed, so a large
-//! mean costs no precision.
+//! and of groups of channels, alone or fused with silu. Squares are summed of deviations from a value near the mean, so a
+//! large mean costs no precision.
 
 mod group;
 mod layer;
@@ -18,8 +18,9 @@ use candle_core::{DType, Device, Result, Tensor};
 /// A mean that one f32 does not hold, and the variance around it.
 #[derive(Debug, Clone, Copy)]
 struct Moments {
+    /// About the mean.
     mean: f32,
-    /// What is to be added to `mean`.
+    /// What the mean is above that.
     rest: f32,
     variance: f32,
 }
@@ -27,20 +28,25 @@ struct Moments {
 impl Moments {
     #[inline(always)]
     fn of(xs: &[f32]) -> Self {
-        let count = xs.len() as f32;
-        let [sum] = sums(
-            [xs],
-            #[inline(always)]
-            |x| x,
-        );
-        let mean = sum / count;
+        let first = Self::around(xs, xs.first().copied().unwrap_or(0.));
+        // a first value far from the others would cost more than two bits of the variance
+        if first.rest * first.rest > 4. * first.variance {
+            return Self::around(xs, first.mean + first.rest);
+        }
+        first
+    }
+
+    // from the deviations from a value near the mean
+    #[inline(always)]
+    fn around(xs: &[f32], mean: f32) -> Self {
         let [deviations, squares] = sums(
             [xs],
             #[inline(always)]
             |[x]| [x - mean, (x - mean) * (x - mean)],
         );
-        let rest = deviations / count;
-        Moments { mean, rest, variance: squares / count - rest * rest }
+        let share = 1. / xs.len() as f32;
+        let rest = deviations * share;
+        Moments { mean, rest, variance: squares * share - rest * rest }
     }
 
     // 1 / sqrt(variance + epsilon); the variance may be less than zero by rounding

@@ -1,3 +1,5 @@
+//! Norms against f64 and against candle's operators.
+
 use super::*;
 use crate::level::levels;
 use crate::testing::{close, compare, near, normal, random};
@@ -17,8 +19,10 @@ fn normalised(xs: &[f32], size: usize, epsilon: f64) -> Vec<f64> {
 #[test]
 fn rows_equal_a_reference_at_every_level_and_any_mean() {
     for (count, size) in [(0, 4), (1, 1), (3, 17), (70, 512), (2, 40_001)] {
-        for mean in [0., 3., 1e4, -1e6] {
-            let xs: Vec<f32> = normal(count * size, 1).into_iter().map(|x| 5. * x + mean).collect();
+        // with a first value far from the others, too
+        for (mean, far) in [(0., 0.), (3., 0.), (1e4, 0.), (-1e6, 0.), (0., 1e4), (-1e4, 1e6)] {
+            let mut xs: Vec<f32> = normal(count * size, 1).into_iter().map(|x| 5. * x + mean).collect();
+            xs.iter_mut().step_by(size).for_each(|x| *x += far);
             let (weight, bias) = (normal(size, 2), normal(size, 3));
             let layer: Vec<f64> = normalised(&xs, size, 1e-5)
                 .into_iter()
@@ -123,6 +127,7 @@ fn groups_equal_a_reference_at_every_level_and_any_mean() {
         ([2, 6, 5], 3),
         ([2, 6, 5], 1),
         ([1, 4, 9000], 2),
+        ([1, 4, 40_000], 1),
         ([3, 8, 1], 4),
         ([0, 4, 3], 2),
         ([1, 4, 0], 2),
@@ -168,4 +173,24 @@ fn groups_and_their_gradients_equal_the_composite() -> Result<()> {
     assert!(group_norm(random((1, 6, 2), 1)?.as_tensor(), 4, None, None, 1e-5).is_err());
     assert!(group_norm(random((1, 6, 2), 1)?.as_tensor(), 0, None, None, 1e-5).is_err());
     Ok(())
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let (xs, grad) = (normal(700 * 96, 1), normal(700 * 96, 2));
+    let (weight, bias) = (normal(96, 3), normal(96, 4));
+    let size = group::Size::new(&[1, 96, 700], 1);
+    let op = group::GroupNorm { groups: 1, epsilon: 1e-5, silu: true };
+    let all = || {
+        let level = crate::level::level();
+        (
+            layer::gradients(level, 1e-5, [&xs, &weight, &grad], true),
+            rms::gradients(level, 1e-5, [&xs, &weight, &grad], true),
+            group::values(level, size, &op, [&xs, &weight, &bias]),
+            group::gradients(level, size, 1e-5, [&xs, &weight, &grad]),
+        )
+    };
+    let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(all);
+    let one = with(1);
+    assert!(one == with(2) && one == with(3));
 }

@@ -1,15 +1,12 @@
 //! Causal self-attention with rotary positions, in which groups of query heads may share a key and value
 //! head (Ainslie et al., 2023).
 
-mod causal;
-mod step;
-
 use crate::layers::cache::LayerCache;
 use crate::layers::linear::Linear;
 use crate::layers::rope::{Angles, rotate};
-use crate::layers::rows;
-use candle_core::{D, DType, Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
+use kernels::attention::{Options, attention};
 
 /// Head counts and sizes.
 #[derive(Debug, Clone, Copy)]
@@ -79,96 +76,29 @@ impl Attention {
     }
 }
 
-/// Queries in a block of this many rows see keys up to the block's end: half of the square is never computed,
-/// and the scores of a long prompt need little memory.
-const BLOCK: usize = 128;
-
 /// The attention of queries (batch, time, heads, head_dim), the last positions of all, over the keys and values
 /// (batch, kv_heads, positions, head_dim) of all positions so far; gives (batch, time, heads * head_dim).
-/// Without gradients.
 pub fn cached_attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
-    let (batch, time, heads, size) = q.dims4()?;
-    let (_, kv_heads, positions, _) = k.dims4()?;
-    if time == 1 && rows::own(q) {
-        return step::attention(q, k, v);
-    }
-    let (group, start) = (heads / kv_heads, positions - time);
-    let q = (q.transpose(1, 2)? * (size as f64).powf(-0.5))?;
-    let mut blocks = Vec::with_capacity(time.div_ceil(BLOCK));
-    for first in (0..time).step_by(BLOCK) {
-        let rows = BLOCK.min(time - first);
-        let seen = start + first + rows;
-        let q = q.narrow(2, first, rows)?.contiguous()?.reshape((batch, kv_heads, group * rows, size))?;
-        let scores = q.matmul(&k.narrow(2, 0, seen)?.t()?)?.to_dtype(DType::F32)?;
-        let scores = if rows == 1 { scores } else { masked(&scores, group, rows)? };
-        let weights = candle_nn::ops::softmax_last_dim(&scores)?.to_dtype(v.dtype())?;
-        let ys = weights.matmul(&v.narrow(2, 0, seen)?)?.reshape((batch, heads, rows, size))?;
-        blocks.push(ys.transpose(1, 2)?.reshape((batch, rows, heads * size))?);
-    }
-    if blocks.len() == 1 { Ok(blocks.remove(0)) } else { Tensor::cat(&blocks, 1) }
-}
-
-fn masked(scores: &Tensor, group: usize, rows: usize) -> Result<Tensor> {
-    let (batch, kv_heads, _, seen) = scores.dims4()?;
-    let mask = causal_mask(rows, seen, scores.device())?;
-    let scores = scores.reshape((batch, kv_heads, group, rows, seen))?.broadcast_add(&mask)?;
-    scores.reshape((batch, kv_heads, group * rows, seen))
-}
-
-// (rows, seen): zero where a row may look, minus infinity where it may not; the last row sees all
-fn causal_mask(rows: usize, seen: usize, device: &Device) -> Result<Tensor> {
-    let visible = |row: usize, key: usize| key + rows <= seen + row;
-    let mask: Vec<f32> = (0..rows)
-        .flat_map(|row| (0..seen).map(move |key| if visible(row, key) { 0. } else { f32::NEG_INFINITY }))
-        .collect();
-    Tensor::from_vec(mask, (rows, seen), device)
+    causal_attention(q, &k.transpose(1, 2)?, &v.transpose(1, 2)?)
 }
 
 /// Causal attention of a whole sequence with gradients: queries (batch, time, heads, head_dim), keys and values
 /// (batch, time, kv_heads, head_dim); gives (batch, time, heads * head_dim).
 pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
-    if rows::own(q) {
-        let ys = q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, causal::CausalOp)?;
-        return ys.flatten_from(2);
-    }
-    composite(q, k, v)
-}
-
-fn composite(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
-    let (batch, time, heads, size) = q.dims4()?;
-    let kv_heads = k.dim(2)?;
-    let group = heads / kv_heads;
-    let q = (q.transpose(1, 2)?.contiguous()? * (size as f64).powf(-0.5))?;
-    let q = q.reshape((batch, kv_heads, group * time, size))?;
-    let (k, v) = (k.transpose(1, 2)?.contiguous()?, v.transpose(1, 2)?.contiguous()?);
-    let scores = q.matmul(&k.t()?)?.reshape((batch, heads, time, time))?;
-    let scores = scores.to_dtype(DType::F32)?.broadcast_add(&causal_mask(time, time, q.device())?)?;
-    let weights = candle_nn::ops::softmax(&scores, D::Minus1)?.to_dtype(v.dtype())?;
-    let ys = weights.reshape((batch, kv_heads, group * time, time))?.matmul(&v)?;
-    ys.reshape((batch, heads, time, size))?.transpose(1, 2)?.reshape((batch, time, heads * size))
+    attention(q, k, v, &Options::causal())?.flatten_from(2)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::testing::{compare, random};
-
-    #[test]
-    fn own_operator_equals_the_composite_one() -> Result<()> {
-        for (time, heads, kv_heads, size) in [(1, 1, 1, 2), (9, 4, 2, 6), (130, 2, 1, 16), (64, 3, 3, 8)] {
-            let q = random((2, time, heads, size), 1)?;
-            let (k, v) = (random((2, time, kv_heads, size), 2)?, random((2, time, kv_heads, size), 3)?);
-            compare(&[&q, &k, &v], || causal_attention(&q, &k, &v), || composite(&q, &k, &v))?;
-        }
-        Ok(())
-    }
+    use crate::layers::testing::random;
 
     #[test]
     fn the_cached_form_equals_the_last_rows_of_the_whole() -> Result<()> {
         let (time, heads, kv_heads, size) = (300, 4, 2, 8);
         let q = random((2, time, heads, size), 1)?.detach();
         let (k, v) = (random((2, time, kv_heads, size), 2)?, random((2, time, kv_heads, size), 3)?);
-        let whole = composite(&q, &k, &v)?;
+        let whole = causal_attention(&q, &k, &v)?;
         for last in [1, 5, 300] {
             let (k, v) = (k.transpose(1, 2)?.contiguous()?, v.transpose(1, 2)?.contiguous()?);
             let ys = cached_attention(&q.narrow(1, time - last, last)?, &k, &v)?;

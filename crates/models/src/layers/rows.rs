@@ -1,7 +1,6 @@
 //! Loops over rows of f32 on the processor: compiled for each of its instruction sets, spread over its cores.
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
-use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Whether the operators of this crate take the tensor.
@@ -59,44 +58,6 @@ pub fn exp(x: f32) -> f32 {
     let high = 1. / 6. + r * (1. / 24. + r * (1. / 120. + r * (1. / 720. + r * (1. / 5040.))));
     let e = 1. + r * (1. + r * (0.5 + r * high));
     e * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
-}
-
-/// Dot products of `x` with each of `rows`, which are as long.
-pub fn dots(x: &[f32], rows: &[f32], out: &mut [f32]) {
-    pulp::Arch::new().dispatch(Dots { x, rows, out });
-}
-
-struct Dots<'a> {
-    x: &'a [f32],
-    rows: &'a [f32],
-    out: &'a mut [f32],
-}
-
-impl WithSimd for Dots<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let (x, x_rest) = S::as_simd_f32s(self.x);
-        let (x_fours, x_ones) = x.as_chunks::<4>();
-        for (row, out) in self.rows.chunks_exact(self.x.len()).zip(self.out) {
-            let (row, row_rest) = S::as_simd_f32s(row);
-            let (row_fours, row_ones) = row.as_chunks::<4>();
-            // four sums, since an addition takes four cycles
-            let mut sums = [simd.splat_f32s(0.); 4];
-            for (x, y) in x_fours.iter().zip(row_fours) {
-                for i in 0..4 {
-                    sums[i] = simd.mul_add_e_f32s(x[i], y[i], sums[i]);
-                }
-            }
-            for (x, y) in x_ones.iter().zip(row_ones) {
-                sums[0] = simd.mul_add_e_f32s(*x, *y, sums[0]);
-            }
-            let sums = simd.add_f32s(simd.add_f32s(sums[0], sums[1]), simd.add_f32s(sums[2], sums[3]));
-            let rest: f32 = x_rest.iter().zip(row_rest).map(|(x, y)| x * y).sum();
-            *out = simd.reduce_sum_f32s(sums) + rest;
-        }
-    }
 }
 
 /// Sum in lanes, as registers add.
