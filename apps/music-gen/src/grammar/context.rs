@@ -252,7 +252,7 @@ mod tests {
             (POSITION.fact(24), 3, POSITION.fact(24)),
             (NEXT_IN.fact(7), 3, NEXT_IN.fact(7)),
             (HOME.fact(2 * C), -5, HOME.fact(2 * 7)),
-            (HOME.fact(2 * A + 1), 4, HOME.fact(2 * 1 + 1)),
+            (HOME.fact(2 * A + 1), 4, HOME.fact(3)),
             (TO_END.fact(3), 4, TO_END.fact(3)),
         ] {
             assert_eq!(moved(fact, semitones), expected);
