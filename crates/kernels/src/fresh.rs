@@ -198,91 +198,104 @@ const LANES: usize = 32;
 
 /// Sums over the places of the inputs, which are equally long: in lanes, as registers add, and in blocks, so that the
 /// rounding of long rows does not add up. `f` must be `#[inline(always)]`.
+// Plain loops over arrays of constant size, and no `map`, which is not inlined everywhere: only then do lanes stay in
+// registers.
 #[inline(always)]
+#[allow(clippy::needless_range_loop)]
 pub fn sums<const N: usize, const K: usize>(
     inputs: [&[f32]; N],
     f: impl Fn([f32; N]) -> [f32; K],
 ) -> [f32; K] {
     const BLOCK: usize = 256;
     let len = inputs[0].len();
-    let (whole, rest) = (len / LANES, len % LANES);
-    let parts = inputs.map(
-        #[inline(always)]
-        |xs| xs[..len].as_chunks::<LANES>(),
-    );
+    let (mut whole, mut rest): ([&[[f32; LANES]]; N], [&[f32]; N]) = ([&[]; N], [&[]; N]);
+    for n in 0..N {
+        (whole[n], rest[n]) = inputs[n][..len].as_chunks();
+    }
     let mut sums = [[0f32; LANES]; K];
-    for start in (0..whole).step_by(BLOCK) {
+    let mut start = 0;
+    while start < len / LANES {
+        let end = (start + BLOCK).min(len / LANES);
         let mut lanes = [[0f32; LANES]; K];
-        for i in start..whole.min(start + BLOCK) {
-            #[allow(clippy::needless_range_loop)]
-            for lane in 0..LANES {
-                let terms = f(from_fn(
-                    #[inline(always)]
-                    |n| parts[n].0[i][lane],
-                ));
-                for k in 0..K {
-                    lanes[k][lane] += terms[k];
-                }
+        for i in start..end {
+            let mut block = [&[0f32; LANES]; N];
+            for n in 0..N {
+                block[n] = &whole[n][i];
             }
+            add_terms(&mut lanes, block, LANES, &f);
         }
         for k in 0..K {
             for lane in 0..LANES {
                 sums[k][lane] += lanes[k][lane];
             }
         }
+        start = end;
     }
-    if rest > 0 {
-        let padded: [[f32; LANES]; N] = parts.map(
+    if !len.is_multiple_of(LANES) {
+        let mut padded = [[0f32; LANES]; N];
+        for n in 0..N {
+            padded[n][..rest[n].len()].copy_from_slice(rest[n]);
+        }
+        add_terms(&mut sums, padded.each_ref(), len % LANES, &f);
+    }
+    let mut totals = [0f32; K];
+    for k in 0..K {
+        totals[k] = folded(
+            &sums[k],
             #[inline(always)]
-            |part| {
-                let mut padded = [0f32; LANES];
-                padded[..rest].copy_from_slice(part.1);
-                padded
-            },
+            |a, b| a + b,
         );
-        for lane in 0..LANES {
-            let terms = f(from_fn(
-                #[inline(always)]
-                |n| padded[n][lane],
-            ));
-            for k in 0..K {
-                sums[k][lane] += if lane < rest { terms[k] } else { 0. };
-            }
+    }
+    totals
+}
+
+// adds the terms of the first `count` places
+#[inline(always)]
+fn add_terms<const N: usize, const K: usize>(
+    lanes: &mut [[f32; LANES]; K],
+    block: [&[f32; LANES]; N],
+    count: usize,
+    f: &impl Fn([f32; N]) -> [f32; K],
+) {
+    let mut terms = [[0f32; LANES]; K];
+    for lane in 0..LANES {
+        let mut xs = [0f32; N];
+        for n in 0..N {
+            xs[n] = block[n][lane];
+        }
+        let found = f(xs);
+        for k in 0..K {
+            terms[k][lane] = if lane < count { found[k] } else { 0. };
         }
     }
-    sums.map(
-        #[inline(always)]
-        |lanes| {
-            folded(
-                lanes,
-                #[inline(always)]
-                |a, b| a + b,
-            )
-        },
-    )
+    for k in 0..K {
+        for lane in 0..LANES {
+            lanes[k][lane] += terms[k][lane];
+        }
+    }
 }
 
 /// The largest value; NaN counts for nothing, and the largest of nothing is negative infinity.
 #[inline(always)]
 pub fn largest(xs: &[f32]) -> f32 {
     let Some(last) = xs.last_chunk::<LANES>() else {
-        return xs.iter().fold(
-            f32::NEG_INFINITY,
-            #[inline(always)]
-            |a, &b| larger(a, b),
-        );
+        let mut top = f32::NEG_INFINITY;
+        for &x in xs {
+            top = larger(top, x);
+        }
+        return top;
     };
-    // one block overlaps another where the length is odd
-    let mut lanes = last.map(
-        #[inline(always)]
-        |x| larger(f32::NEG_INFINITY, x),
-    );
+    let mut lanes = [f32::NEG_INFINITY; LANES];
     for block in xs.as_chunks::<LANES>().0 {
         for lane in 0..LANES {
             lanes[lane] = larger(lanes[lane], block[lane]);
         }
     }
-    folded(lanes, larger)
+    // overlaps the block before where the length is odd
+    for lane in 0..LANES {
+        lanes[lane] = larger(lanes[lane], last[lane]);
+    }
+    folded(&lanes, larger)
 }
 
 #[inline(always)]
@@ -292,16 +305,18 @@ fn larger(a: f32, b: f32) -> f32 {
 
 // The steps are written to memory in between: seen as one expression, the compiler takes it apart into pairs.
 #[inline(always)]
-fn folded(lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
-    let lanes: [f32; LANES / 2] = black_box(from_fn(
-        #[inline(always)]
-        |i| f(lanes[i], lanes[i + LANES / 2]),
-    ));
-    let lanes: [f32; 4] = black_box(from_fn(
-        #[inline(always)]
-        |i| f(f(lanes[i], lanes[i + 8]), f(lanes[i + 4], lanes[i + 12])),
-    ));
-    f(f(lanes[0], lanes[2]), f(lanes[1], lanes[3]))
+fn folded(lanes: &[f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut halves = [0f32; LANES / 2];
+    for i in 0..LANES / 2 {
+        halves[i] = f(lanes[i], lanes[i + LANES / 2]);
+    }
+    let halves = black_box(halves);
+    let mut four = [0f32; 4];
+    for i in 0..4 {
+        four[i] = f(f(halves[i], halves[i + 8]), f(halves[i + 4], halves[i + 12]));
+    }
+    let four = black_box(four);
+    f(f(four[0], four[2]), f(four[1], four[3]))
 }
 
 #[cfg(test)]

@@ -179,11 +179,16 @@ unsafe fn block<S: Simd, const M: usize, const V: usize>(
     }
 }
 
-/// Dot products over all places of every row of `a` with every shifted channel of a tile, added to `sums`.
+/// Rows that [`Dots`] may read at once.
+pub(super) const ROWS: usize = 12;
+
+/// Dot products over all places of rows of `a` with every shifted channel of a tile, added to `sums`.
 pub(super) struct Dots<'a> {
     pub level: Level,
-    /// Rows of zero-padded lines: `lines` of `pitch` values, whose first `columns` count.
+    /// [`ROWS`] rows, of which so many are used, of zero-padded lines: `lines` of `pitch` values, whose first
+    /// `columns` count.
     pub a: &'a [f32],
+    pub rows: usize,
     pub lines: usize,
     pub pitch: usize,
     pub columns: usize,
@@ -206,97 +211,100 @@ impl WithSimd for Dots<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if S::REGISTER_COUNT >= 32 { dots::<S, 4, 6>(simd, self) } else { dots::<S, 3, 4>(simd, self) }
+        match (S::REGISTER_COUNT >= 32, self.rows) {
+            (true, 1) => dots::<S, 1, 6>(simd, self),
+            (true, _) => dots::<S, 4, 6>(simd, self),
+            (false, 1) => dots::<S, 1, 4>(simd, self),
+            (false, _) => dots::<S, 3, 4>(simd, self),
+        }
     }
 }
 
 #[inline(always)]
 #[allow(unsafe_code)]
 fn dots<S: Simd, const A: usize, const B: usize>(simd: S, task: Dots) {
-    let row = task.lines * task.pitch;
-    if row == 0 || task.at.is_empty() {
+    let (row, count) = (task.lines * task.pitch, task.at.len());
+    if row == 0 || count == 0 {
         return;
     }
-    let rows = task.a.len() / row;
     let last = task.at.iter().max().copied().unwrap_or(0) + (task.lines - 1) * task.width + task.pitch;
     assert!(
         task.pitch.is_multiple_of(S::F32_LANES) && task.columns <= task.pitch,
         "lines that are no vectors"
     );
     assert!(
-        last <= task.tile.len() && rows * task.at.len() <= task.sums.len(),
-        "a tile shorter than its taps reach"
+        ROWS.is_multiple_of(A) && task.a.len() == ROWS * row && task.rows <= ROWS,
+        "rows that do not fit"
     );
-    let mut first = 0;
-    while first < rows {
-        // rows and channels that are lacking repeat the last one, whose result is dropped
-        let height = if rows - first == 1 { 1 } else { A.min(rows - first) };
-        for (chunk, at) in task.at.chunks(B).enumerate() {
-            let at: [usize; B] = std::array::from_fn(|i| at[i.min(at.len() - 1)]);
-            let used = B.min(task.at.len() - chunk * B);
+    assert!(last <= task.tile.len(), "a tile shorter than its taps reach");
+    for first in (0..count).step_by(B) {
+        // channels that are lacking repeat the last one, whose result is dropped
+        let at: [usize; B] = std::array::from_fn(|j| task.at[(first + j).min(count - 1)]);
+        let used = B.min(count - first);
+        for top in (0..task.rows).step_by(A) {
+            let mut found = [[0f32; B]; A];
             // SAFETY: the assertions hold the last vector of the last line of every row and channel inside its slice.
-            let found = unsafe {
-                if height == 1 {
-                    let [found] = dot_block::<S, 1, B>(simd, &task, [first * row], at);
-                    [found; A]
-                } else {
-                    let a: [usize; A] = std::array::from_fn(|i| (first + i.min(height - 1)) * row);
-                    dot_block::<S, A, B>(simd, &task, a, at)
-                }
-            };
-            for (i, found) in found[..height].iter().enumerate() {
-                let sums = &mut task.sums[(first + i) * task.at.len() + chunk * B..][..used];
-                sums.iter_mut().zip(found).for_each(|(sum, found)| *sum += simd.reduce_sum_f32s(*found));
+            unsafe { dot_block(simd, &task, top * row, at, &mut found) };
+            for (i, found) in found.iter().enumerate().take(task.rows - top) {
+                let sums = &mut task.sums[(top + i) * count + first..][..used];
+                sums.iter_mut().zip(found).for_each(|(sum, found)| *sum += found);
             }
         }
-        first += height;
     }
 }
 
 /// # Safety
-/// `a` are beginnings of rows of the task, and the lines of the tile that begin at `at` are within it up to the
-/// last vector.
+/// At `top` begin so many rows of the task, and the lines of the tile that begin at `at` are within it up to the last
+/// vector.
 #[inline(always)]
 #[allow(unsafe_code, clippy::needless_range_loop)] // by number the sums stay in registers
 unsafe fn dot_block<S: Simd, const A: usize, const B: usize>(
     simd: S,
     task: &Dots,
-    a: [usize; A],
+    top: usize,
     at: [usize; B],
-) -> [[S::f32s; B]; A] {
+    found: &mut [[f32; B]; A],
+) {
     let lanes = S::F32_LANES;
-    let zero = simd.splat_f32s(0.);
     let tail = simd.mask_between_m32s(0, (task.columns % lanes) as u32).mask();
     let whole = task.columns / lanes * lanes;
-    let (mut rows, mut channels) = ([task.a.as_ptr(); A], [task.tile.as_ptr(); B]);
-    for i in 0..A {
-        rows[i] = rows[i].wrapping_add(a[i]);
-    }
-    for j in 0..B {
-        channels[j] = channels[j].wrapping_add(at[j]);
-    }
-    let mut sums = [[zero; B]; A];
-    for _ in 0..task.lines {
+    let row = task.lines * task.pitch;
+    let mut sums = [[simd.splat_f32s(0.); B]; A];
+    for line in 0..task.lines {
+        let a = task.a.as_ptr().wrapping_add(top + line * task.pitch);
+        let mut channels = [task.tile.as_ptr(); B];
+        for j in 0..B {
+            channels[j] = channels[j].wrapping_add(at[j] + line * task.width);
+        }
         let mut place = 0;
-        while place < task.columns {
-            let mut values = [zero; A];
+        while place < whole {
+            let mut rows = [simd.splat_f32s(0.); A];
             for i in 0..A {
-                values[i] = unsafe { load::<S>(rows[i], place) };
+                rows[i] = unsafe { load::<S>(a, i * row + place) };
             }
             for j in 0..B {
-                let mut value = unsafe { load::<S>(channels[j], place) };
-                if place == whole {
-                    // what lies beyond the line may be infinite, and no zero would hide it
-                    value = simd.select_f32s(tail, value, zero);
-                }
+                let value = unsafe { load::<S>(channels[j], place) };
                 for i in 0..A {
-                    sums[i][j] = multiply_add(simd, values[i], value, sums[i][j]);
+                    sums[i][j] = multiply_add(simd, rows[i], value, sums[i][j]);
                 }
             }
             place += lanes;
         }
-        rows = rows.map(|row| row.wrapping_add(task.pitch));
-        channels = channels.map(|channel| channel.wrapping_add(task.width));
+        if place < task.columns {
+            for j in 0..B {
+                // what lies beyond the line may be infinite, and no zero would hide it
+                let value = unsafe { load::<S>(channels[j], place) };
+                let value = simd.select_f32s(tail, value, simd.splat_f32s(0.));
+                for i in 0..A {
+                    let row = unsafe { load::<S>(a, i * row + place) };
+                    sums[i][j] = multiply_add(simd, row, value, sums[i][j]);
+                }
+            }
+        }
     }
-    sums
+    for i in 0..A {
+        for j in 0..B {
+            found[i][j] = simd.reduce_sum_f32s(sums[i][j]);
+        }
+    }
 }

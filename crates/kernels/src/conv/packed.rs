@@ -52,10 +52,13 @@ pub(super) fn pack(level: Level, plan: &Plan, weight: &[f32]) -> Vec<f32> {
     }
     let fill =
         |(part, group, first, width, used, taps): (&mut [f32], usize, usize, usize, usize, Vec<usize>)| {
-            for (place, values) in part.chunks_exact_mut(width).enumerate() {
-                let (channel, tap) = (place / taps.len(), taps[place % taps.len()]);
-                for (i, value) in values[..used].iter_mut().enumerate() {
-                    *value = weight[plan.weight_place(group, first + i, channel) + tap];
+            // a phase that no tap reaches has no weights
+            for (channel, part) in part.chunks_exact_mut((taps.len() * width).max(1)).enumerate() {
+                for i in 0..used {
+                    let weight = &weight[plan.weight_place(group, first + i, channel)..][..plan.kernel.1];
+                    for (values, tap) in part.chunks_exact_mut(width).zip(&taps) {
+                        values[i] = weight[*tap];
+                    }
                 }
             }
         };

@@ -213,6 +213,16 @@ impl Plan {
         }
     }
 
+    /// Sizes of tiles for the gradient of the weight, which sums over the places of a tile at once: many of them.
+    pub fn long_tiling(&self) -> Tiling {
+        let [down, right] = &self.spans;
+        let columns = if down.count <= 1 { 1024 } else { 96.max(right.count.min(128)) };
+        let columns = even(right.count, columns, 16);
+        let rows = even(down.count, 1024 / columns, 1);
+        let values = self.slots() * (rows + down.reach) * (columns + right.reach);
+        Tiling { channels: (TILE / values).clamp(1, self.channels), outputs: self.outputs, rows, columns }
+    }
+
     /// About the cycles that the busiest thread takes.
     fn cost(&self, threads: usize, rows: usize, columns: usize, outputs: usize) -> f64 {
         let [down, right] = &self.spans;

@@ -1,100 +1,177 @@
 //! The gradients of a convolution's weight and bias.
 
 use rayon::prelude::*;
+use std::ops::Range;
 
 use super::geometry::Geometry;
-use super::kernel::{Dots, lanes};
-use super::plan::Plan;
-use super::run::room;
+use super::kernel::{Dots, ROWS, lanes};
+use super::plan::{Plan, Tiling};
+use super::run::{WORTH, room, scratch};
 use super::tile::Tile;
 use crate::level::{Level, compiled};
 use crate::rows;
 
-/// Tasks that images and tiles are split for where groups and channels are fewer.
+/// Tasks that enough work is split into; always as many, since their sums are added in their order.
 const TASKS: usize = 16;
-/// Multiplications worth a thread.
-const TASK: usize = 500_000;
-/// Rows of the small tensor that are near at once.
-const ROWS: usize = 12;
+
+/// How the work is split: into blocks of channels of the big tensor and of the small one, and parts of the places.
+#[derive(Debug, Clone, Copy)]
+struct Split {
+    big: usize,
+    small: usize,
+    parts: usize,
+}
+
+impl Split {
+    fn new(plan: &Plan, pieces: usize) -> Self {
+        let places = plan.batch * plan.spans[0].count * plan.spans[1].count;
+        let weights = plan.outputs * plan.channels * plan.kernel.1;
+        let wanted = (plan.work() / WORTH).clamp(1, TASKS).div_ceil(plan.groups);
+        let mut best = (usize::MAX, Split { big: plan.channels, small: plan.outputs, parts: 1 });
+        for (across, down) in [1, 2, 4, 8, 16].into_iter().flat_map(|n| [1, 2, 4, 8, 16].map(|m| (n, m))) {
+            let (big, small) = (plan.channels.div_ceil(across), plan.outputs.div_ceil(down));
+            let (across, down) = (plan.channels.div_ceil(big), plan.outputs.div_ceil(small));
+            let parts = wanted.div_ceil(across * down).min(pieces);
+            let lacking = wanted.saturating_sub(across * down * parts);
+            // values that are copied in each task, and sums that are added, besides tasks that are too large
+            let copied = (plan.channels * down + plan.outputs * across) * places / 2;
+            let cost = copied + (parts - 1) * weights * 2 + weights * places / 16 / wanted * lacking;
+            if cost < best.0 {
+                best = (cost, Split { big, small, parts });
+            }
+        }
+        best.1
+    }
+}
+
+struct Job<'a> {
+    level: Level,
+    plan: &'a Plan,
+    tiling: Tiling,
+    tiles: usize,
+    big: &'a [f32],
+    small: &'a [f32],
+}
 
 /// For every weight the sum over images and places of the small tensor times what of the big one the tap meets.
 pub(super) fn gradient(level: Level, geometry: &Geometry, big: &[f32], small: &[f32]) -> Vec<f32> {
-    let plan = Plan::forward(geometry);
-    let taps = geometry.taps();
-    let mut out = vec![0f32; geometry.groups * geometry.small * geometry.big * taps];
-    // how places are cut decides in which order they are summed, so it does not depend on the threads there are
-    let tiling = plan.tiling(1);
+    let plan = &Plan::forward(geometry);
+    let (taps, outputs, channels) = (plan.kernel.1, plan.outputs, plan.channels);
+    let mut out = vec![0f32; plan.groups * outputs * channels * taps];
+    // in which order places are summed depends on the shape alone
+    let tiling = plan.long_tiling();
     let tiles = plan.spans[0].count.div_ceil(tiling.rows) * plan.spans[1].count.div_ceil(tiling.columns);
     let pieces = plan.batch * tiles;
     if pieces == 0 {
         return out;
     }
-    let wanted = (plan.work() / TASK).clamp(1, TASKS);
-    let per_block = tiling.channels.min(geometry.big.div_ceil(wanted.div_ceil(geometry.groups)).max(4));
-    let blocks = geometry.big.div_ceil(per_block);
-    let parts = wanted.div_ceil(geometry.groups * blocks).clamp(1, pieces);
-    let part_of = |task: usize| -> Vec<f32> {
-        let (part, task) = (task % parts, task / parts);
-        let (block, group) = (task % blocks, task / blocks);
-        let channels = block * per_block..geometry.big.min((block + 1) * per_block);
-        let mut sums = vec![0f32; geometry.small * channels.len() * taps];
-        let (mut values, mut lines) = (Vec::new(), Vec::new());
-        for piece in pieces * part / parts..pieces * (part + 1) / parts {
-            let (image, index) = (piece / tiles, piece % tiles);
-            let tile = Tile::new(&plan, index, tiling.rows, tiling.columns);
-            let plane = geometry.big * plan.spans[0].input * plan.spans[1].input;
-            let planes = &big[(image * geometry.groups + group) * plane..][..plane];
-            let values = room(&mut values, tile.size(per_block));
-            tile.fill(level, &plan, channels.clone(), planes, None, values);
-            let shifts = tile.taps(&plan, 0);
-            let at: Vec<usize> = (0..channels.len())
-                .flat_map(|i| shifts.iter().map(move |shift| (i, shift)))
-                .map(|(i, shift)| i * tile.channel + shift)
-                .collect();
-            let pitch = tile.columns.next_multiple_of(lanes(level));
-            let row = tile.rows * pitch;
-            for first in (0..geometry.small).step_by(ROWS) {
-                let rows = ROWS.min(geometry.small - first);
-                let lines = room(&mut lines, rows * row);
-                for (i, row) in lines.chunks_exact_mut(row).enumerate() {
-                    let plane = (image * geometry.groups + group) * geometry.small + first + i;
-                    for (y, line) in row.chunks_exact_mut(pitch).enumerate() {
-                        let line_start =
-                            (plane * plan.spans[0].count + tile.first[0] + y) * plan.spans[1].count;
-                        let (used, rest) = line.split_at_mut(tile.columns);
-                        used.copy_from_slice(&small[line_start + tile.first[1]..][..tile.columns]);
-                        rest.fill(0.);
-                    }
-                }
-                let sums = &mut sums[first * at.len()..][..rows * at.len()];
-                Dots {
-                    level,
-                    a: lines,
-                    lines: tile.rows,
-                    pitch,
-                    columns: tile.columns,
-                    tile: values,
-                    at: &at,
-                    width: tile.width,
-                    sums,
-                }
-                .run();
-            }
-        }
-        sums
+    let split = Split::new(plan, pieces);
+    let job = Job { level, plan, tiling, tiles, big, small };
+    let (across, down) = (channels.div_ceil(split.big), outputs.div_ceil(split.small));
+    let place = |task: usize| {
+        let (part, task) = (task % split.parts, task / split.parts);
+        let (column, task) = (task % across * split.big, task / across);
+        let (row, group) = (task % down * split.small, task / down);
+        let rows = row..outputs.min(row + split.small);
+        (
+            group,
+            rows,
+            column..channels.min(column + split.big),
+            pieces * part / split.parts..pieces * (part + 1) / split.parts,
+        )
     };
-    let tasks = geometry.groups * blocks * parts;
-    let together = (tasks * TASK / 4 / plan.work().max(1)).clamp(1, tasks);
-    let found: Vec<Vec<f32>> = (0..tasks).into_par_iter().with_min_len(together).map(part_of).collect();
+    let tasks = plan.groups * across * down * split.parts;
+    let together = (tasks * WORTH / 4 / plan.work().max(1)).clamp(1, tasks);
+    let run = |task: usize| {
+        let (group, rows, columns, pieces) = place(task);
+        job.run(group, rows, columns, pieces)
+    };
+    let found: Vec<Vec<f32>> = (0..tasks).into_par_iter().with_min_len(together).map(run).collect();
     for (task, sums) in found.iter().enumerate() {
-        let (block, group) = (task / parts % blocks, task / parts / blocks);
-        let width = sums.len() / geometry.small;
-        for (i, sums) in sums.chunks_exact(width).enumerate() {
-            let start = ((group * geometry.small + i) * geometry.big + block * per_block) * taps;
-            out[start..start + width].iter_mut().zip(sums).for_each(|(out, sum)| *out += sum);
+        let (group, rows, columns, _) = place(task);
+        for (output, sums) in rows.zip(sums.chunks_exact(columns.len() * taps)) {
+            let start = ((group * outputs + output) * channels + columns.start) * taps;
+            out[start..start + sums.len()].iter_mut().zip(sums).for_each(|(out, sum)| *out += sum);
         }
     }
     out
+}
+
+impl Job<'_> {
+    /// Sums of some outputs and channels of a group over pieces of the places: (output, channel, tap).
+    fn run(
+        &self,
+        group: usize,
+        outputs: Range<usize>,
+        channels: Range<usize>,
+        pieces: Range<usize>,
+    ) -> Vec<f32> {
+        let (plan, tiling, level) = (self.plan, self.tiling, self.level);
+        let [down, right] = &plan.spans;
+        let mut all_sums = vec![0f32; outputs.len() * channels.len() * plan.kernel.1];
+        scratch(|values, lines| {
+            for piece in pieces {
+                let (image, index) = (piece / self.tiles, piece % self.tiles);
+                let tile = Tile::new(plan, index, tiling.rows, tiling.columns);
+                let pitch = tile.columns.next_multiple_of(lanes(level));
+                let row = tile.rows * pitch;
+                let (size, shifts) = (plan.channels * down.input * right.input, tile.taps(plan, 0));
+                let planes = &self.big[(image * plan.groups + group) * size..][..size];
+                let lines = room(lines, ROWS * row);
+                for block in channels.clone().step_by(tiling.channels) {
+                    let block = block..channels.end.min(block + tiling.channels);
+                    let values = room(values, tile.size(block.len()));
+                    tile.fill(level, plan, block.clone(), planes, None, values);
+                    let at = (0..block.len()).flat_map(|i| shifts.iter().map(move |shift| (i, shift)));
+                    let at: Vec<usize> = at.map(|(i, shift)| i * tile.channel + shift).collect();
+                    let mut sums = vec![0f32; ROWS * at.len()];
+                    for first in outputs.clone().step_by(ROWS) {
+                        let rows = ROWS.min(outputs.end - first);
+                        for (i, row) in lines.chunks_exact_mut(row).take(rows).enumerate() {
+                            let plane = (image * plan.groups + group) * plan.outputs + first + i;
+                            self.copy(&tile, plane, pitch, row);
+                        }
+                        let sums = &mut sums[..rows * at.len()];
+                        sums.fill(0.);
+                        let (a, tile_values) = (&*lines, &*values);
+                        let (lines, columns, width) = (tile.rows, tile.columns, tile.width);
+                        Dots {
+                            level,
+                            a,
+                            rows,
+                            lines,
+                            pitch,
+                            columns,
+                            tile: tile_values,
+                            at: &at,
+                            width,
+                            sums,
+                        }
+                        .run();
+                        let line = channels.len() * plan.kernel.1;
+                        let start =
+                            (first - outputs.start) * line + (block.start - channels.start) * plan.kernel.1;
+                        for (i, sums) in sums.chunks_exact(at.len()).enumerate() {
+                            let out = &mut all_sums[start + i * line..][..sums.len()];
+                            out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum);
+                        }
+                    }
+                }
+            }
+        });
+        all_sums
+    }
+
+    /// Copies a tile's places of a plane of the small tensor, with zeros at the end of each line.
+    fn copy(&self, tile: &Tile, plane: usize, pitch: usize, row: &mut [f32]) {
+        let [down, right] = &self.plan.spans;
+        for (y, line) in row.chunks_exact_mut(pitch).enumerate() {
+            let start = (plane * down.count + tile.first[0] + y) * right.count + tile.first[1];
+            let (used, rest) = line.split_at_mut(tile.columns);
+            used.copy_from_slice(&self.small[start..][..tile.columns]);
+            rest.fill(0.);
+        }
+    }
 }
 
 /// The sum of each channel of (batch, channels, plane).
