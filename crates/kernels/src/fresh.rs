@@ -164,7 +164,7 @@ pub fn rows<const M: usize, T: Send>(
 /// # Safety
 /// `f` must write every value of its parts.
 #[allow(unsafe_code)]
-unsafe fn buffers<const M: usize, T: Send>(
+pub(crate) unsafe fn buffers<const M: usize, T: Send>(
     len: usize,
     size: usize,
     f: impl Fn(usize, [&mut [MaybeUninit<f32>]; M]) -> T + Sync,

@@ -7,14 +7,15 @@
 //! - [`elementary`]: exponential, tangent, distribution and sine for loops over f32
 //! - [`embedding`]: rows of a table, and sums of them
 //! - [`fresh`]: new buffers, filled in tasks without being set to zero first
+//! - [`gemm`]: products of matrices
 //! - [`level`]: which instructions there are, and loops compiled for each set of them
 //! - [`linear`](mod@linear): linear maps in f32, and weights packed in f32, bf16 or bytes
 //! - [`loss`]: cross-entropy, fused with its softmax
 //! - [`lstm`](mod@lstm): a layer of long short-term memory
 //! - [`norm`]: layer, root-mean-square and group normalisation
+//! - [`reorder`]: values in another order: rows for columns, pictures of twice the size
 //! - [`rope`]: rotary position embedding
 //! - [`rows`]: loops over rows of f32, spread over the cores
-//! - [`gemm`]: products of matrices
 //! - [`softmax`]: softmax, with a mask, and its logarithm
 //! - [`top_k`](mod@top_k): the largest of many values, and the set of tokens that has so much of the probability
 //!
@@ -41,6 +42,7 @@ pub mod linear;
 pub mod loss;
 pub mod lstm;
 pub mod norm;
+pub mod reorder;
 pub mod rope;
 pub mod rows;
 pub mod softmax;

@@ -109,6 +109,21 @@ pub fn conv_transpose2d(
     transposed(xs, weight, bias, options)
 }
 
+/// The convolution over `N` axes, or the transposed one: for code that is one for all of the four above.
+///
+/// # Errors
+/// As these.
+pub fn convolve<const N: usize>(
+    xs: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    options: &Options<N>,
+    is_transposed: bool,
+) -> Result<Tensor> {
+    let of = if is_transposed { transposed } else { convolution };
+    of(xs, weight, bias, options)
+}
+
 fn convolution<const N: usize>(
     xs: &Tensor,
     weight: &Tensor,
@@ -208,7 +223,7 @@ impl<const N: usize> Packed<N> {
         Ok(Convolution { geometry, transposed: self.transposed })
     }
 
-    /// The convolution of `xs`, and a `bias` (outputs).
+    /// The convolution of `xs`, and a `bias` (outputs), or (batch, outputs) where each image has its own.
     ///
     /// # Errors
     /// On shapes that do not fit, and on tensors that want a gradient.
@@ -224,7 +239,7 @@ impl<const N: usize> Packed<N> {
         let convolution = self.convolution(xs.dims())?;
         let (dims, outputs) = (convolution.output_dims(), convolution.outputs());
         if let Some(bias) = bias
-            && bias.dims() != [outputs]
+            && ![&[outputs][..], &[dims[0], outputs]].contains(&bias.dims())
         {
             refuse!("a convolution with {outputs} outputs takes no bias of shape {:?}", bias.shape());
         }
@@ -271,7 +286,14 @@ fn plain(
         None => Ok(xs),
     };
     let xs = leaky(xs.clone(), around.leaky_before)?;
-    let mut ys = convolution.composite(&xs, weight, bias)?;
+    let mut ys = match bias.filter(|bias| bias.rank() == 2) {
+        Some(own) => {
+            let mut dims = vec![1; xs.rank()];
+            dims[..2].copy_from_slice(own.dims());
+            convolution.composite(&xs, weight, None)?.broadcast_add(&own.reshape(dims)?)?
+        }
+        None => convolution.composite(&xs, weight, bias)?,
+    };
     if let Some(residual) = around.residual {
         ys = (ys + residual)?;
     }

@@ -16,11 +16,20 @@ use crate::level::{Level, compiled};
 pub(super) struct Finish<'a> {
     /// Slope of a leaky relu of the input.
     pub before: Option<f32>,
+    /// One for each output, or for each output of each image.
     pub bias: Option<&'a [f32]>,
     /// Added to the output,
     pub residual: Option<&'a [f32]>,
     /// before a leaky relu of this slope.
     pub after: Option<f32>,
+}
+
+impl Finish<'_> {
+    /// The bias of an output, of all groups, in an image.
+    pub fn bias(&self, plan: &Plan, image: usize, output: usize) -> f32 {
+        let outputs = plan.groups * plan.outputs;
+        self.bias.map_or(0., |bias| bias[(image * outputs + output) % bias.len()])
+    }
 }
 
 /// Multiplications worth another thread: some twenty microseconds of them.
@@ -168,7 +177,7 @@ impl Job<'_> {
     fn put(&self, tile: &Tile, image: usize, output: usize, sums: &[f32], phase: usize, pitch: usize) {
         let plan = self.plan;
         let [down, right] = &plan.spans;
-        let bias = self.finish.bias.map_or(0., |bias| bias[output]);
+        let bias = self.finish.bias(plan, image, output);
         let leak = self.finish.after.unwrap_or(1.);
         let plane = image * plan.groups * plan.outputs + output;
         let step = right.output_step;

@@ -283,6 +283,19 @@ fn packed_convolutions_equal_plain_ones_with_what_stands_around() -> Result<()> 
 }
 
 #[test]
+fn each_image_may_have_its_own_bias() -> Result<()> {
+    for (kernel, groups) in [(1, 1), (3, 1), (5, 2)] {
+        let options = Options { groups, ..Options::<2>::new(1, kernel / 2) };
+        let (xs, bias) = (random((3, 8, 9, 11), 1)?.detach(), random((3, 6), 2)?.detach());
+        let weight = random((6, 8 / groups, kernel, kernel), 3)?.detach();
+        let found = Packed2d::new(&weight, options)?.forward(&xs, Some(&bias))?;
+        let expected = conv2d(&xs, &weight, None, &options)?.broadcast_add(&bias.reshape((3, 6, 1, 1))?)?;
+        close(&found, &expected, "own bias");
+    }
+    Ok(())
+}
+
+#[test]
 fn strided_inputs_and_other_numbers_are_taken() -> Result<()> {
     let xs = random((7, 33, 2), 1)?.detach().transpose(0, 2)?.transpose(1, 2)?; // (2, 7, 33) in another order
     let weight = random((5, 9, 7), 2)?.detach().transpose(1, 2)?;

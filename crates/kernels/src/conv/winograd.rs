@@ -252,7 +252,7 @@ impl Job<'_> {
             above[j] = [top[0] + top[1] + top[2], top[1] - top[2] - top[3]];
             below[j] = [low[0] + low[1] + low[2], low[1] - low[2] - low[3]];
         }
-        let bias = self.finish.bias.map_or(0., |bias| bias[output]);
+        let bias = self.finish.bias(plan, segment.image, output);
         let leak = self.finish.after.unwrap_or(1.);
         let plane = segment.image * plan.groups * plan.outputs + output;
         for (i, line) in lines.iter().enumerate().take(down.output - 2 * segment.row) {

@@ -6,6 +6,7 @@
 
 pub mod attention;
 pub mod cache;
+pub mod conv;
 pub mod dropout;
 pub mod embedding;
 pub mod init;

@@ -1,0 +1,184 @@
+//! Values in another order: rows for columns, and pictures of twice the size.
+
+use crate::{fresh, rows};
+use candle_core::{CpuStorage, CustomOp1, D, Device, Layout, Result, Shape, Tensor};
+use std::mem::MaybeUninit;
+
+/// (..., rows, columns) to (..., columns, rows), contiguous.
+///
+/// # Errors
+/// On fewer than two dimensions.
+pub fn swap(xs: &Tensor) -> Result<Tensor> {
+    let swapped = xs.transpose(D::Minus2, D::Minus1)?;
+    if !rows::own(xs) || swapped.is_contiguous() {
+        return swapped.contiguous();
+    }
+    xs.contiguous()?.apply_op1(Swap)
+}
+
+/// [`swap`] of `xs`, plus `residual` of the shape that comes out; in one pass where no gradient is asked.
+///
+/// # Errors
+/// On shapes that do not fit.
+pub fn swap_add(xs: &Tensor, residual: &Tensor) -> Result<Tensor> {
+    let swapped = xs.transpose(D::Minus2, D::Minus1)?;
+    if swapped.dims() != residual.dims() {
+        refuse!("{:?} with rows for columns and {:?} are added", xs.dims(), residual.dims());
+    }
+    if xs.track_op() || residual.track_op() || !rows::own(xs) || !rows::own(residual) {
+        return swap(xs)? + residual;
+    }
+    let inputs = [&xs.contiguous()?, &residual.contiguous()?];
+    let [height, width] = last_two(xs.dims());
+    let values = rows::read(inputs, |[xs, residual]| swapped_values(xs, height, width, Some(residual)))?;
+    Tensor::from_vec(values, residual.shape(), &Device::Cpu)
+}
+
+/// (batch, channels, height, width) to twice the height and width, each value four times.
+///
+/// # Errors
+/// On other than four dimensions.
+pub fn double(xs: &Tensor) -> Result<Tensor> {
+    let (batch, channels, height, width) = xs.dims4()?;
+    if !rows::own(xs) {
+        let shape = (batch, channels, height, 2, width, 2);
+        let wide = xs.reshape((batch, channels, height, 1, width, 1))?.broadcast_as(shape)?;
+        return wide.reshape((batch, channels, 2 * height, 2 * width));
+    }
+    xs.contiguous()?.apply_op1(Double)
+}
+
+fn last_two(dims: &[usize]) -> [usize; 2] {
+    [dims[dims.len() - 2], dims[dims.len() - 1]]
+}
+
+struct Swap;
+
+impl CustomOp1 for Swap {
+    fn name(&self) -> &'static str {
+        "swap"
+    }
+
+    fn cpu_fwd(&self, xs: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let mut dims = layout.dims().to_vec();
+        let [height, width] = last_two(&dims);
+        let last = dims.len() - 1;
+        dims.swap(last - 1, last);
+        let values = swapped_values(rows::values(xs, layout)?, height, width, None);
+        Ok((CpuStorage::F32(values), Shape::from(dims)))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        swap(grad).map(Some)
+    }
+}
+
+/// Rows and columns that are swapped at once, in the nearest cache.
+const TILE: usize = 16;
+
+fn swapped_values(xs: &[f32], height: usize, width: usize, residual: Option<&[f32]>) -> Vec<f32> {
+    let plane = height * width;
+    let task = |task: usize, [out]: [&mut [MaybeUninit<f32>]; 1]| {
+        let first = task * TILE;
+        let count = out.len() / height;
+        for column in (0..height).step_by(TILE) {
+            let columns = column..height.min(column + TILE);
+            for row in 0..count {
+                // a row of the result is a column of its plane
+                let (image, place) = ((first + row) / width, (first + row) % width);
+                let from = &xs[image * plane..][..plane];
+                let to = &mut out[row * height..][columns.clone()];
+                let from = columns.clone().map(|i| from[i * width + place]);
+                match residual {
+                    None => to.iter_mut().zip(from).for_each(|(to, x)| {
+                        to.write(x);
+                    }),
+                    Some(residual) => {
+                        let residual = &residual[(first + row) * height..][columns.clone()];
+                        for ((to, x), y) in to.iter_mut().zip(from).zip(residual) {
+                            to.write(x + y);
+                        }
+                    }
+                }
+            }
+        }
+    };
+    // SAFETY: a task's part is whole rows, of which every column is written.
+    #[allow(unsafe_code)]
+    let ([values], _) = unsafe { fresh::buffers(xs.len(), TILE * height, task) };
+    values
+}
+
+struct Double;
+
+impl CustomOp1 for Double {
+    fn name(&self) -> &'static str {
+        "double"
+    }
+
+    fn cpu_fwd(&self, xs: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (batch, channels, height, width) = layout.shape().dims4()?;
+        let xs = rows::values(xs, layout)?;
+        let task = |row: usize, [out]: [&mut [MaybeUninit<f32>]; 1]| {
+            let (above, below) = out.split_at_mut(2 * width);
+            for (i, x) in xs[row * width..][..width].iter().enumerate() {
+                let pair = [MaybeUninit::new(*x); 2];
+                above[2 * i..2 * i + 2].copy_from_slice(&pair);
+                below[2 * i..2 * i + 2].copy_from_slice(&pair);
+            }
+        };
+        // SAFETY: a task's part is two rows of twice the width, of which every value is written.
+        #[allow(unsafe_code)]
+        let ([values], _) = unsafe { fresh::buffers(4 * xs.len(), 4 * width, task) };
+        Ok((CpuStorage::F32(values), Shape::from((batch, channels, 2 * height, 2 * width))))
+    }
+
+    fn bwd(&self, xs: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let (batch, channels, height, width) = xs.dims4()?;
+        grad.contiguous()?.reshape((batch, channels, height, 2, width, 2))?.sum((3, 5)).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{close, compare, random};
+
+    #[test]
+    fn swapped_values_and_gradients_are_those_of_a_copy() -> Result<()> {
+        for shape in [(1, 1, 1), (3, 16, 33), (2, 40, 7), (1, 17, 16), (5, 1, 3)] {
+            let xs = random(shape, 1)?;
+            compare(&[&xs], || swap(&xs), || xs.transpose(1, 2)?.contiguous())?;
+            let residual = random((shape.0, shape.2, shape.1), 2)?;
+            let expected = (xs.transpose(1, 2)? + residual.as_tensor())?;
+            close(&swap_add(&xs.detach(), &residual.detach())?, &expected, "added");
+            close(&swap_add(&xs, &residual)?, &expected, "added with gradients");
+        }
+        let swapped = swap(&random((2, 3, 4, 5), 1)?.detach().transpose(1, 2)?)?;
+        close(&swapped, &random((2, 3, 4, 5), 1)?.detach().transpose(1, 2)?.transpose(2, 3)?, "strided");
+        assert_eq!(
+            swap(&Tensor::zeros((2, 0, 4), candle_core::DType::F32, &Device::Cpu)?)?.dims(),
+            [2, 4, 0]
+        );
+        assert!(swap_add(&Tensor::zeros((2, 3), candle_core::DType::F32, &Device::Cpu)?, &swapped).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn doubled_pictures_repeat_every_value() -> Result<()> {
+        for shape in [(1, 1, 1, 1), (2, 3, 5, 4)] {
+            let xs = random(shape, 3)?;
+            let (batch, channels, height, width) = shape;
+            compare(
+                &[&xs],
+                || double(&xs),
+                || {
+                    let wide = xs.reshape((batch, channels, height, 1, width, 1))?;
+                    let wide = wide.broadcast_as((batch, channels, height, 2, width, 2))?;
+                    wide.reshape((batch, channels, 2 * height, 2 * width))
+                },
+            )?;
+        }
+        Ok(())
+    }
+}
