@@ -4,5 +4,7 @@
 
 mod checkpoint;
 mod decoding;
+mod golden;
+mod hifi_gan;
 mod llama;
 mod random;

@@ -17,6 +17,7 @@
 //! - [`rope`]: rotary position embedding
 //! - [`rows`]: loops over rows of f32, spread over the cores
 //! - [`softmax`]: softmax, with a mask, and its logarithm
+//! - [`sum`]: sums and means of tensors of one shape
 //! - [`top_k`](mod@top_k): the largest of many values, and the set of tokens that has so much of the probability
 //!
 //! An operator takes contiguous or strided f32 tensors on the processor; on other devices, for other number formats,
@@ -46,6 +47,7 @@ pub mod reorder;
 pub mod rope;
 pub mod rows;
 pub mod softmax;
+pub mod sum;
 pub mod top_k;
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
-//! One architecture a file, whichever app uses it.
+//! One architecture a file or folder, whichever app uses it.
 
+pub mod hifi_gan;
 pub mod llama;
