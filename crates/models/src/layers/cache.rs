@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 use std::sync::Arc;
 
-/// One layer's keys and values, each (batch, heads, capacity, head_dim) of which a first part is filled.
+/// One layer's keys and values, each (batch, capacity, heads, head_dim) of which a first part is filled.
 ///
 /// A clone is cheap: storage is shared until one of the two is written to.
 #[derive(Clone, Default)]
@@ -13,8 +13,8 @@ pub struct LayerCache {
 }
 
 impl LayerCache {
-    /// Writes new keys and values, each (batch, heads, time, head_dim), at position `start`, and returns all
-    /// from position 0 on.
+    /// Writes new keys and values, each (batch, time, heads, head_dim), at position `start`, and returns all
+    /// from position 0 on, as attention takes them.
     pub fn append(&mut self, keys: &Tensor, values: &Tensor, start: usize) -> Result<(Tensor, Tensor)> {
         Ok((write(&mut self.keys, keys, start)?, write(&mut self.values, values, start)?))
     }
@@ -23,22 +23,22 @@ impl LayerCache {
 const FIRST_CAPACITY: usize = 64;
 
 fn write(slot: &mut Option<Arc<Tensor>>, new: &Tensor, start: usize) -> Result<Tensor> {
-    let (batch, heads, time, size) = new.dims4()?;
+    let (batch, time, heads, size) = new.dims4()?;
     let needed = start + time;
-    let capacity = slot.as_ref().map_or(Ok(0), |old| old.dim(2))?;
+    let capacity = slot.as_ref().map_or(Ok(0), |old| old.dim(1))?;
     let writable = slot.as_mut().is_some_and(|old| Arc::get_mut(old).is_some());
     if !writable || capacity < needed {
         let capacity =
             if needed <= capacity { capacity } else { needed.max(2 * capacity).max(FIRST_CAPACITY) };
-        let grown = Tensor::zeros((batch, heads, capacity, size), new.dtype(), new.device())?;
+        let grown = Tensor::zeros((batch, capacity, heads, size), new.dtype(), new.device())?;
         if let Some(old) = slot.as_ref().filter(|_| start > 0) {
-            grown.slice_set(&old.narrow(2, 0, start)?.contiguous()?, 2, 0)?;
+            grown.slice_set(&old.narrow(1, 0, start)?.contiguous()?, 1, 0)?;
         }
         *slot = Some(Arc::new(grown));
     }
     let Some(all) = slot else { candle_core::bail!("a cache that was just filled is empty") };
-    all.slice_set(&new.detach().contiguous()?, 2, start)?;
-    all.narrow(2, 0, needed)
+    all.slice_set(&new.detach().contiguous()?, 1, start)?;
+    all.narrow(1, 0, needed)
 }
 
 #[cfg(test)]
@@ -47,7 +47,7 @@ mod tests {
     use candle_core::Device;
 
     fn step(cache: &mut LayerCache, value: f32, start: usize, time: usize) -> Vec<f32> {
-        let new = (Tensor::ones((1, 1, time, 1), candle_core::DType::F32, &Device::Cpu).unwrap()
+        let new = (Tensor::ones((1, time, 1, 1), candle_core::DType::F32, &Device::Cpu).unwrap()
             * value as f64)
             .unwrap();
         let (keys, values) = cache.append(&new, &new, start).unwrap();

@@ -1,20 +1,15 @@
-//! The parts that nets are made of, each short.
+//! The parts that nets are made of: weights, read from a checkpoint or drawn, and what configures them.
 //!
-//! On the processor in f32 they run on operators of this crate, which carry their own gradients. Elsewhere
-//! they use candle's: its fused form where no gradient is asked, since those forms drop it without an error,
-//! and a composition of plain operators where one is.
+//! The mathematics is that of `kernels`, whose operators all carry gradients.
 
 pub mod attention;
 pub mod cache;
 pub mod conv;
-pub mod dropout;
 pub mod embedding;
 pub mod init;
 pub mod linear;
-pub mod loss;
 pub mod mlp;
 pub mod norm;
 pub mod rope;
-mod rows;
-#[cfg(test)]
-mod testing;
+
+pub use kernels::{dropout, loss};

@@ -171,8 +171,9 @@ impl Block {
     }
 
     fn forward(&self, xs: &Tensor, angles: &Angles, cache: &mut LayerCache, start: usize) -> Result<Tensor> {
-        let xs = (xs + self.self_attn.forward(&self.input_layernorm.forward(xs)?, angles, cache, start)?)?;
-        &xs + self.mlp.forward(&self.post_attention_layernorm.forward(&xs)?)?
+        let ys = self.self_attn.forward(&self.input_layernorm.forward(xs)?, angles, cache, start)?;
+        let (xs, normed) = self.post_attention_layernorm.forward_sum(&ys, xs)?;
+        xs + self.mlp.forward(&normed)?
     }
 
     fn forward_train(&self, xs: &Tensor, angles: &Angles, dropout: &Dropout, site: u64) -> Result<Tensor> {
