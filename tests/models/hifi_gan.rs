@@ -18,7 +18,6 @@ fn transformers_samples_are_reproduced() -> Result<()> {
         let net = HifiGan::new(&config, kind, checkpoint.vb(DType::F32, &Device::Cpu))?;
         let expected = expected(name)?;
         let samples = net.forward(&expected["frames"], expected.get("speaker"))?;
-        assert_eq!(samples.dim(1)?, expected["frames"].dim(2)? * config.hop());
         assert_close(&samples, &expected["samples"], 2e-6, name);
     }
     Ok(())

@@ -8,3 +8,4 @@ mod golden;
 mod hifi_gan;
 mod llama;
 mod random;
+mod unet;

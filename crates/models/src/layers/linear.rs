@@ -19,6 +19,14 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
+    /// Reads a map that is stored as a convolution of width one: its `weight` is (out, in, 1, 1).
+    pub fn pointwise(inputs: usize, outputs: usize, stdev: f64, vb: VarBuilder) -> Result<Self> {
+        let shape = (outputs, inputs, 1, 1);
+        let weight = vb.get_with_hints(shape, "weight", Init::Randn { mean: 0., stdev })?;
+        let bias = vb.get_with_hints(outputs, "bias", Init::Const(0.))?;
+        Ok(Self { weight: weight.reshape((outputs, inputs))?, bias: Some(bias) })
+    }
+
     /// A map by a weight that has another owner too, such as a tied embedding.
     pub fn tied(weight: Tensor) -> Self {
         Self { weight, bias: None }

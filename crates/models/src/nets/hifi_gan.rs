@@ -173,7 +173,7 @@ impl HifiGan {
     }
 
     /// Frames (batch, features, time), and a speaker's vector (batch, size, 1) where the net has several, to samples
-    /// (batch, time * hop) between -1 and 1.
+    /// (batch, time * hop) between -1 and 1; a few more where a stage's rate and width are not both even or both odd.
     ///
     /// # Errors
     /// On shapes that do not fit.

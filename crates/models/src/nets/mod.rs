@@ -2,3 +2,4 @@
 
 pub mod hifi_gan;
 pub mod llama;
+pub mod unet;

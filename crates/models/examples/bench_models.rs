@@ -1,0 +1,104 @@
+//! Times nets for scripts/bench/nets.py: a net's name a line in, the seconds of the fastest run out. Weights are random, at
+//! the shapes of public checkpoints.
+
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+use candle_core::{DType, Device, Result, Shape, Tensor};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
+use models::nets::hifi_gan::{self, HifiGan, Kind};
+use models::nets::unet::{self, Conditions, Each, UNet};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Weights of any shape, of the size that keeps a signal's.
+struct Random(Vec<f32>);
+
+impl SimpleBackend for Random {
+    fn get(&self, shape: Shape, _: &str, _: Init, _: DType, device: &Device) -> Result<Tensor> {
+        let met: usize = shape.dims()[1..].iter().product();
+        let scale = if shape.rank() > 1 { (met as f32).sqrt().recip() } else { 1. };
+        let values = self.0.iter().cycle().take(shape.elem_count()).map(|x| x * scale).collect();
+        Tensor::from_vec(values, shape, device)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
+        Err(candle_core::Error::Msg(format!("{name}: asked for without a shape")))
+    }
+
+    fn contains_tensor(&self, _: &str) -> bool {
+        true
+    }
+}
+
+fn rand(shape: &[usize]) -> Result<Tensor> {
+    Tensor::randn(0f32, 1., shape, &Device::Cpu)
+}
+
+fn make(net: &str) -> Result<Box<dyn Fn() -> Result<()>>> {
+    // a prime count, so that no two rows are alike
+    let weights = Random(rand(&[65_521])?.to_vec1()?);
+    let vb = VarBuilder::from_backend(Box::new(weights), DType::F32, Device::Cpu);
+    Ok(match net {
+        "hifi_gan" => {
+            let config = hifi_gan::Config {
+                model_in_dim: 192,
+                upsample_initial_channel: 512,
+                upsample_rates: vec![8, 8, 2, 2],
+                upsample_kernel_sizes: vec![16, 16, 4, 4],
+                resblock_kernel_sizes: vec![3, 7, 11],
+                resblock_dilation_sizes: vec![vec![1, 3, 5]; 3],
+                leaky_relu_slope: 0.1,
+                speaker_embedding_size: 0,
+                normalize_before: false,
+            };
+            let (net, frames) = (HifiGan::new(&config, Kind::Vits, vb)?, rand(&[1, 192, 200])?);
+            Box::new(move || net.forward(&frames, None).map(drop))
+        }
+        "unet" => {
+            let config = unet::Config { cross_attention_dim: Each::One(768), ..unet::Config::default() };
+            let net = UNet::new(&config, vb)?;
+            let (noisy, context) = (rand(&[2, 4, 64, 64])?, rand(&[2, 77, 768])?);
+            Box::new(move || {
+                let conditions = Conditions { context: &context, added: None, guidance: None };
+                net.forward(&noisy, &[500.], conditions).map(drop)
+            })
+        }
+        _ => return Err(candle_core::Error::Msg(format!("no net is called {net:?}"))),
+    })
+}
+
+/// The fastest of at least two runs and a second of them.
+fn seconds(run: &dyn Fn() -> Result<()>) -> Result<f64> {
+    run()?;
+    let (begin, mut best, mut count) = (Instant::now(), f64::INFINITY, 0);
+    while count < 2 || begin.elapsed().as_secs_f64() < 1. {
+        let start = Instant::now();
+        run()?;
+        best = best.min(start.elapsed().as_secs_f64());
+        count += 1;
+    }
+    Ok(best)
+}
+
+type Made = (String, Box<dyn Fn() -> Result<()>>);
+
+fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    // the last net is kept, so that rounds do not build it anew
+    let mut made: Option<Made> = None;
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let run = match made.take() {
+            Some((name, run)) if name == line => run,
+            other => {
+                drop(other);
+                make(&line)?
+            }
+        };
+        writeln!(std::io::stdout(), "{}", seconds(&run)?)?;
+        made = Some((line, run));
+    }
+    Ok(())
+}
