@@ -1,12 +1,14 @@
 //! CPU operators near the machine's limit, with candle's meaning: forward, and backward where nets are trained.
 //!
 //! - [`activations`]: gelu, silu, relu, tanh, their products with a gate, snake
+//! - [`adamw`]: the optimiser's update, and gradients between micro-batches
 //! - [`attention`](mod@attention): softmax of queries times keys, times values, without the matrix of scores
 //! - [`conv`]: convolutions over time and images, and transposed ones
 //! - [`dropout`]: masks that are a function of their place
 //! - [`elementary`]: exponential, tangent, distribution and sine for loops over f32
 //! - [`embedding`]: rows of a table, and sums of them
 //! - [`fresh`]: new buffers, filled in tasks without being set to zero first
+//! - [`gradients`]: a backward pass over what these operators computed
 //! - [`level`]: which instructions there are, and loops compiled for each set of them
 //! - [`linear`](mod@linear): linear maps in f32, and weights packed in f32, bf16 or bytes
 //! - [`loss`]: cross-entropy, fused with its softmax
@@ -16,6 +18,7 @@
 //! - [`rows`]: loops over rows of f32, spread over the cores
 //! - [`gemm`]: products of matrices
 //! - [`softmax`]: softmax, with a mask, and its logarithm
+//! - [`sum`](mod@sum): sums of two tensors
 //! - [`top_k`](mod@top_k): the largest of many values, and the set of tokens that has so much of the probability
 //!
 //! An operator takes contiguous or strided f32 tensors on the processor; on other devices, for other number formats,
@@ -29,6 +32,7 @@ macro_rules! refuse {
 }
 
 pub mod activations;
+pub mod adamw;
 pub mod attention;
 pub mod conv;
 pub mod dropout;
@@ -36,6 +40,7 @@ pub mod elementary;
 pub mod embedding;
 pub mod fresh;
 pub mod gemm;
+pub mod gradients;
 pub mod level;
 pub mod linear;
 pub mod loss;
@@ -44,6 +49,7 @@ pub mod norm;
 pub mod rope;
 pub mod rows;
 pub mod softmax;
+pub mod sum;
 pub mod top_k;
 
 #[cfg(test)]

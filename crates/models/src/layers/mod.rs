@@ -11,4 +11,4 @@ pub mod mlp;
 pub mod norm;
 pub mod rope;
 
-pub use kernels::{dropout, loss};
+pub use kernels::{dropout, loss, sum};
