@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use models::checkpoint::{Checkpoint, Files, save};
+use models::gradients::record;
 use models::layers::dropout::Dropout;
 use models::layers::init::{seeded, sorted, trainable};
 use models::layers::loss::{IGNORED, cross_entropy};
@@ -171,6 +172,23 @@ fn seeded_like(var: &Var, name: &str) -> Result<Tensor> {
         vb.get_with_hints(var.shape(), name, candle_nn::Init::Randn { mean: 0., stdev: 1. })?.detach();
     let norm = drawn.sqr()?.sum_all()?.to_scalar::<f32>()?.sqrt();
     drawn / norm as f64
+}
+
+#[test]
+fn recorded_gradients_are_those_of_candles_backward_pass() -> Result<()> {
+    for cfg in variants() {
+        let (net, vars) = Llama::init(&cfg, 12, &Device::Cpu)?;
+        let (ids, dropout) = (ids(2, 70), Dropout { rate: 0.2, seed: 3, step: 1 });
+        let loss = || cross_entropy(&net.forward_train(&ids, &dropout)?, &ids);
+        let (recorded, record) = record(loss);
+        let (found, expected) = (record.backward(&recorded?)?, loss()?.backward()?);
+        for (name, var) in sorted(&vars) {
+            let (Some(a), Some(b)) = (found.get(&var), expected.get(&var)) else { panic!("{name}") };
+            let largest = b.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
+            assert_close(&(a / largest as f64)?, &(b / largest as f64)?, 1e-5, &name);
+        }
+    }
+    Ok(())
 }
 
 #[test]

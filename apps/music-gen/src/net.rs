@@ -5,6 +5,7 @@ use candle_nn::{VarBuilder, VarMap};
 use models::layers::dropout::Dropout;
 use models::layers::embedding::Embedding;
 use models::layers::init;
+use models::layers::sum::sum;
 use models::nets::llama::{Cache, Config, Llama};
 
 use crate::grammar::FACTS;
@@ -113,6 +114,6 @@ impl Net {
     }
 
     fn embed(&self, inputs: &Inputs) -> Result<Tensor> {
-        self.llama.embed(&inputs.ids)? + self.context.forward_sum(&inputs.facts)?
+        sum(&self.llama.embed(&inputs.ids)?, &self.context.forward_sum(&inputs.facts)?)
     }
 }

@@ -26,6 +26,7 @@ mod weights;
 
 pub use weights::attention_weights;
 
+use crate::gradients::Recorded;
 use crate::level::{Level, level};
 use crate::rows;
 use candle_core::{DType, Device, Result, Tensor};
@@ -90,7 +91,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &Options) -> Resul
     let [q, k, v] = [adjacent(q)?, adjacent(k)?, adjacent(v)?];
     let added = problem::spread(options, sizes)?;
     if tracked {
-        return q.apply_op3(&k, &v, op::AttentionOp::new(sizes, settings, added));
+        return q.recorded3(&k, &v, op::AttentionOp::new(sizes, settings, added));
     }
     let out = read_added(&added, |added| {
         let guards = [&q, &k, &v].map(|tensor| tensor.storage_and_layout());

@@ -1,9 +1,11 @@
 //! Dropout whose masks are a function of their place, so that a resumed training draws the same ones.
 
 use crate::fresh;
+use crate::gradients::Recorded;
 use crate::level::{Level, level};
 use crate::rows;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use crate::sum::sum;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 
 /// Sets elements to zero with probability `rate` and scales the others by `1 / (1 - rate)`.
 ///
@@ -24,17 +26,37 @@ impl Dropout {
     pub const NONE: Self = Self { rate: 0., seed: 0, step: 0 };
 
     /// Applied to `xs` at the place in the net that `site` numbers.
+    ///
+    /// # Errors
+    /// A rate outside of 0 to 1.
     pub fn apply(&self, xs: &Tensor, site: u64) -> Result<Tensor> {
-        if self.rate == 0. {
-            return Ok(xs.clone());
+        let Some(mask) = self.mask(site)? else { return Ok(xs.clone()) };
+        if rows::own(xs) {
+            return xs.contiguous()?.recorded1(mask);
         }
+        self.composite(xs, mask)
+    }
+
+    /// `residual` plus [`Dropout::apply`] of `xs`, in one pass; the two have one shape.
+    ///
+    /// # Errors
+    /// A rate outside of 0 to 1, shapes that differ.
+    pub fn apply_sum(&self, xs: &Tensor, residual: &Tensor, site: u64) -> Result<Tensor> {
+        let Some(mask) = self.mask(site)? else { return sum(residual, xs) };
+        if rows::own(xs) && rows::own(residual) && xs.dims() == residual.dims() {
+            return xs.contiguous()?.recorded2(&residual.contiguous()?, mask);
+        }
+        sum(residual, &self.apply(xs, site)?)
+    }
+
+    fn mask(&self, site: u64) -> Result<Option<Mask>> {
         if !(0. ..1.).contains(&self.rate) {
             refuse!("dropout rate {} is not in 0 to 1 (1 excluded)", self.rate);
         }
-        let mask = Mask::new(*self, site);
-        if rows::own(xs) {
-            return xs.contiguous()?.apply_op1(mask);
-        }
+        Ok((self.rate > 0.).then(|| Mask::new(*self, site)))
+    }
+
+    fn composite(&self, xs: &Tensor, mask: Mask) -> Result<Tensor> {
         let factors: Vec<f32> = (0..xs.elem_count() as u32).map(|index| mask.factor(index)).collect();
         xs * Tensor::from_vec(factors, xs.shape(), xs.device())?.to_dtype(xs.dtype())?
     }
@@ -91,9 +113,43 @@ impl CustomOp1 for Mask {
     }
 }
 
+impl CustomOp2 for Mask {
+    fn name(&self) -> &'static str {
+        "dropout and sum"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        xs_layout: &Layout,
+        residual: &CpuStorage,
+        residual_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let inputs = [rows::values(xs, xs_layout)?, rows::values(residual, residual_layout)?];
+        let [ys] = fresh::map(
+            level(),
+            inputs,
+            #[inline(always)]
+            |_, i, [x, r]| [r + x * self.factor(i as u32)],
+        );
+        Ok((CpuStorage::F32(ys), xs_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        Ok((Some(grad.contiguous()?.apply_op1_no_bwd(self)?), Some(grad.clone())))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{compare, random};
     use candle_core::{Device, Var};
 
     fn kept(dropout: Dropout, site: u64) -> Vec<f32> {
@@ -137,6 +193,18 @@ mod tests {
         let grads = ys.sum_all()?.backward()?;
         let grad = grads.get(&xs).map(|grad| grad.to_vec1::<f32>()).transpose()?;
         assert_eq!(grad, Some(ys.to_vec1()?));
+        Ok(())
+    }
+
+    #[test]
+    fn the_sum_is_that_of_its_parts() -> Result<()> {
+        let (xs, residual) = (random((3, 500), 1)?, random((3, 500), 2)?);
+        for rate in [0., 0.4] {
+            let dropout = Dropout { rate, seed: 5, step: 1 };
+            let parts = || residual.as_tensor() + dropout.apply(&xs, 7)?;
+            compare(&[&xs, &residual], || dropout.apply_sum(&xs, &residual, 7), parts)?;
+        }
+        assert!(Dropout::NONE.apply_sum(&xs, &residual.narrow(0, 0, 1)?, 7).is_err());
         Ok(())
     }
 

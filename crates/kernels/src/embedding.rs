@@ -1,6 +1,7 @@
 //! Rows of a table by their numbers, and sums of several; forward and backward.
 
 use crate::fresh;
+use crate::gradients::Recorded;
 use crate::level::level;
 use crate::rows;
 use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor};
@@ -63,7 +64,7 @@ impl Bags {
         if let Some(id) = self.ids.iter().find(|&&id| id as usize >= table && !(gaps && id == NOTHING)) {
             refuse!("id {id} is not in a table of {table}");
         }
-        weight.contiguous()?.apply_op1(self)
+        weight.contiguous()?.recorded1(self)
     }
 }
 

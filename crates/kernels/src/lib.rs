@@ -1,6 +1,7 @@
 //! CPU operators near the machine's limit, with candle's meaning: forward, and backward where nets are trained.
 //!
 //! - [`activations`]: gelu, silu, relu, tanh, their products with a gate, snake
+//! - [`adamw`]: the optimiser's update, and gradients between micro-batches
 //! - [`attention`](mod@attention): softmax of queries times keys, times values, without the matrix of scores
 //! - [`conv`]: convolutions over time and images, and transposed ones
 //! - [`dropout`]: masks that are a function of their place
@@ -8,6 +9,7 @@
 //! - [`embedding`]: rows of a table, and sums of them
 //! - [`fresh`]: new buffers, filled in tasks without being set to zero first
 //! - [`gemm`]: products of matrices
+//! - [`gradients`]: a backward pass over what these operators computed
 //! - [`level`]: which instructions there are, and loops compiled for each set of them
 //! - [`linear`](mod@linear): linear maps in f32, and weights packed in f32, bf16 or bytes
 //! - [`loss`]: cross-entropy, fused with its softmax
@@ -17,7 +19,7 @@
 //! - [`rope`]: rotary position embedding
 //! - [`rows`]: loops over rows of f32, spread over the cores
 //! - [`softmax`]: softmax, with a mask, and its logarithm
-//! - [`sum`]: sums and means of tensors of one shape
+//! - [`sum`](mod@sum): sums and means of tensors of one shape
 //! - [`top_k`](mod@top_k): the largest of many values, and the set of tokens that has so much of the probability
 //!
 //! An operator takes contiguous or strided f32 tensors on the processor; on other devices, for other number formats,
@@ -31,6 +33,7 @@ macro_rules! refuse {
 }
 
 pub mod activations;
+pub mod adamw;
 pub mod attention;
 pub mod conv;
 pub mod dropout;
@@ -38,6 +41,7 @@ pub mod elementary;
 pub mod embedding;
 pub mod fresh;
 pub mod gemm;
+pub mod gradients;
 pub mod level;
 pub mod linear;
 pub mod loss;

@@ -2,6 +2,7 @@
 
 use crate::elementary::exp_below;
 use crate::fresh::{self, largest, sums};
+use crate::gradients::{Recorded, reshape};
 use crate::level::{Level, level};
 use crate::rows;
 use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor};
@@ -14,7 +15,7 @@ pub const IGNORED: u32 = u32::MAX;
 /// [`IGNORED`]; zero where all are. Its gradient reaches the logits.
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     let classes = logits.dim(D::Minus1)?;
-    let logits = logits.reshape((logits.elem_count() / classes.max(1), classes))?;
+    let logits = reshape(logits, (logits.elem_count() / classes.max(1), classes))?;
     let targets = targets.flatten_all()?;
     if targets.dim(0)? != logits.dim(0)? {
         refuse!("{} targets for {} rows of logits", targets.dim(0)?, logits.dim(0)?);
@@ -26,7 +27,7 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     if let Some(target) = targets.iter().find(|&&target| target as usize >= classes && target != IGNORED) {
         refuse!("target {target} is not below {classes}, the number of classes");
     }
-    logits.contiguous()?.apply_op1(CrossEntropy { targets, softmax: OnceLock::new() })
+    logits.contiguous()?.recorded1(CrossEntropy { targets, softmax: OnceLock::new() })
 }
 
 fn composite(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {

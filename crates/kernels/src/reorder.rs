@@ -1,5 +1,6 @@
 //! Values in another order: rows for columns, and pictures of twice the size.
 
+use crate::gradients::Recorded;
 use crate::{fresh, rows};
 use candle_core::{CpuStorage, CustomOp1, D, Device, Layout, Result, Shape, Tensor};
 use std::mem::MaybeUninit;
@@ -13,7 +14,7 @@ pub fn swap(xs: &Tensor) -> Result<Tensor> {
     if !rows::own(xs) || swapped.is_contiguous() {
         return swapped.contiguous();
     }
-    xs.contiguous()?.apply_op1(Swap)
+    xs.contiguous()?.recorded1(Swap)
 }
 
 /// [`swap`] of `xs`, plus `residual` of the shape that comes out; in one pass where no gradient is asked.
@@ -45,7 +46,7 @@ pub fn double(xs: &Tensor) -> Result<Tensor> {
         let wide = xs.reshape((batch, channels, height, 1, width, 1))?.broadcast_as(shape)?;
         return wide.reshape((batch, channels, 2 * height, 2 * width));
     }
-    xs.contiguous()?.apply_op1(Double)
+    xs.contiguous()?.recorded1(Double)
 }
 
 fn last_two(dims: &[usize]) -> [usize; 2] {

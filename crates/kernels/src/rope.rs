@@ -1,6 +1,7 @@
 //! Rotary position embedding (Su et al., 2021), in both arrangements of pairs; forward and backward.
 
 use crate::fresh::{self, Fresh};
+use crate::gradients::Recorded;
 use crate::level::{Level, level};
 use crate::rows;
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
@@ -30,7 +31,7 @@ pub fn rope(xs: &Tensor, cos: &Tensor, sin: &Tensor, pairs: Pairs, order: Order)
     if !rows::own(xs) {
         return composite(xs, cos, sin, pairs, order);
     }
-    xs.contiguous()?.apply_op3(&cos.contiguous()?, &sin.contiguous()?, turn)
+    xs.contiguous()?.recorded3(&cos.contiguous()?, &sin.contiguous()?, turn)
 }
 
 fn composite(xs: &Tensor, cos: &Tensor, sin: &Tensor, pairs: Pairs, order: Order) -> Result<Tensor> {

@@ -4,6 +4,7 @@
 
 use crate::elementary::exp_below;
 use crate::fresh::{self, largest, sums};
+use crate::gradients::Recorded;
 use crate::level::{Level, level};
 use crate::rows;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Tensor};
@@ -11,7 +12,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Te
 /// Softmax over the last dimension.
 pub fn softmax(xs: &Tensor) -> Result<Tensor> {
     if rows::own(xs) && xs.rank() > 0 {
-        return xs.contiguous()?.apply_op1(Softmax);
+        return xs.contiguous()?.recorded1(Softmax);
     }
     composite(xs)
 }
@@ -31,13 +32,13 @@ pub fn masked_softmax(xs: &Tensor, mask: &Tensor) -> Result<Tensor> {
         mask = mask.broadcast_as(dims)?;
     }
     let mask = mask.contiguous()?.broadcast_as(xs.shape())?;
-    xs.contiguous()?.apply_op2(&mask, MaskedSoftmax)
+    xs.contiguous()?.recorded2(&mask, MaskedSoftmax)
 }
 
 /// Logarithm of [`softmax`].
 pub fn log_softmax(xs: &Tensor) -> Result<Tensor> {
     if rows::own(xs) && xs.rank() > 0 {
-        return xs.contiguous()?.apply_op1(LogSoftmax);
+        return xs.contiguous()?.recorded1(LogSoftmax);
     }
     let xs = xs.broadcast_sub(&xs.max_keepdim(D::Minus1)?.detach())?;
     xs.broadcast_sub(&xs.exp()?.sum_keepdim(D::Minus1)?.log()?)

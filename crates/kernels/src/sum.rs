@@ -1,73 +1,136 @@
 //! Sums and means of tensors of one shape, in one pass over all of them and on all cores.
 
-use crate::level::level;
-use crate::{fresh, rows};
-use candle_core::{Error, Result, Tensor};
+use crate::fresh;
+use crate::gradients::Recorded;
+use crate::level::{Level, level};
+use crate::rows;
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
-/// `a + b`.
+/// `xs + ys`, of one shape.
 ///
 /// # Errors
-/// On shapes that differ.
-pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    total(&[a, b], 1.)
-}
-
-/// The mean of some tensors.
-///
-/// # Errors
-/// On shapes that differ, and where there is no tensor.
-pub fn mean(tensors: &[&Tensor]) -> Result<Tensor> {
-    total(tensors, 1. / tensors.len() as f64)
-}
-
-fn total(tensors: &[&Tensor], factor: f64) -> Result<Tensor> {
-    let Some((first, rest)) = tensors.split_first() else { refuse!("the sum of no tensors has no shape") };
-    if let Some(other) = rest.iter().find(|other| other.dims() != first.dims()) {
-        refuse!("tensors of shapes {:?} and {:?} are added", first.dims(), other.dims());
+/// Where the shapes differ.
+pub fn sum(xs: &Tensor, ys: &Tensor) -> Result<Tensor> {
+    if xs.dims() != ys.dims() {
+        refuse!("a sum of tensors of shapes {:?} and {:?}", xs.dims(), ys.dims());
     }
-    if tensors.iter().any(|tensor| tensor.track_op() || !rows::own(tensor)) {
-        let sum = rest.iter().try_fold((*first).clone(), |sum, other| sum + *other)?;
-        return if factor == 1. { Ok(sum) } else { sum * factor };
+    if !(rows::own(xs) && rows::own(ys)) {
+        return xs + ys;
+    }
+    xs.contiguous()?.recorded2(&ys.contiguous()?, Sum)
+}
+
+fn values(level: Level, inputs: [&[f32]; 2]) -> Vec<f32> {
+    let [zs] = fresh::map(
+        level,
+        inputs,
+        #[inline(always)]
+        |_, _, [x, y]| [x + y],
+    );
+    zs
+}
+
+/// The mean of some tensors; in one pass where no gradient is asked.
+///
+/// # Errors
+/// Where the shapes differ, and where there is no tensor.
+pub fn mean(tensors: &[&Tensor]) -> Result<Tensor> {
+    let Some((first, rest)) = tensors.split_first() else { refuse!("the mean of no tensors has no shape") };
+    let factor = 1. / tensors.len() as f64;
+    if rest.is_empty() {
+        return Ok((*first).clone());
+    }
+    let plain = tensors.iter().all(|tensor| rows::own(tensor) && !tensor.track_op());
+    if !plain || tensors.iter().any(|other| other.dims() != first.dims()) {
+        return rest.iter().try_fold((*first).clone(), |total, other| sum(&total, other))? * factor;
     }
     let tensors = tensors.iter().map(|tensor| tensor.contiguous()).collect::<Result<Vec<_>>>()?;
-    let of_two = |a: &Tensor, b: &Tensor, factor: f32| {
-        let [ys] = rows::read([a, b], |[a, b]| {
-            fresh::map(
-                level(),
-                [a, b],
-                #[inline(always)]
-                |_, _, [a, b]| [(a + b) * factor],
-            )
-        })?;
-        Tensor::from_vec(ys, a.shape(), a.device())
+    // all but the last three, one after the other
+    let (before, last) = tensors.split_at(tensors.len() - tensors.len().min(3));
+    let begun = before.iter().try_fold(None, |total: Option<Tensor>, other| {
+        Ok::<_, candle_core::Error>(Some(total.map_or(Ok(other.clone()), |total| sum(&total, other))?))
+    })?;
+    let ends: Vec<&Tensor> = begun.iter().chain(last).collect();
+    let factor = factor as f32;
+    let [ys] = match ends.as_slice() {
+        [a, b] => rows::read([a, b], |inputs| scaled(inputs, factor))?,
+        [a, b, c] => rows::read([a, b, c], |inputs| scaled(inputs, factor))?,
+        [a, b, c, d] => rows::read([a, b, c, d], |inputs| scaled(inputs, factor))?,
+        _ => refuse!("the mean of {} tensors", ends.len()),
     };
-    let of_three = |a: &Tensor, b: &Tensor, c: &Tensor, factor: f32| {
-        let [ys] = rows::read([a, b, c], |[a, b, c]| {
-            fresh::map(
-                level(),
-                [a, b, c],
-                #[inline(always)]
-                |_, _, [a, b, c]| [(a + b + c) * factor],
-            )
-        })?;
-        Tensor::from_vec(ys, a.shape(), a.device())
-    };
-    match tensors.as_slice() {
-        [a] => Ok(a.clone()),
-        [a, b] => of_two(a, b, factor as f32),
-        [a, b, c] => of_three(a, b, c, factor as f32),
-        [a, middle @ .., b, c] => {
-            let sum = middle.iter().try_fold(a.clone(), |sum, other| of_two(&sum, other, 1.))?;
-            of_three(&sum, b, c, factor as f32)
-        }
-        [] => Err(Error::Msg("the sum of no tensors has no shape".into())),
+    Tensor::from_vec(ys, first.shape(), first.device())
+}
+
+fn scaled<const N: usize>(inputs: [&[f32]; N], factor: f32) -> [Vec<f32>; 1] {
+    fresh::map(
+        level(),
+        inputs,
+        #[inline(always)]
+        |_, _, xs| {
+            let mut total = xs[0];
+            for x in &xs[1..] {
+                total += x;
+            }
+            [total * factor]
+        },
+    )
+}
+
+struct Sum;
+
+impl CustomOp2 for Sum {
+    fn name(&self) -> &'static str {
+        "sum"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        xs_layout: &Layout,
+        ys: &CpuStorage,
+        ys_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let inputs = [rows::values(xs, xs_layout)?, rows::values(ys, ys_layout)?];
+        Ok((CpuStorage::F32(values(level(), inputs)), xs_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        Ok((Some(grad.clone()), Some(grad.clone())))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{close, random};
+    use crate::level::levels;
+    use crate::testing::{close, compare, normal, random};
+
+    #[test]
+    fn equals_candles() -> Result<()> {
+        for (rows, size) in [(1, 1), (3, 33), (2, 40_000)] {
+            let (xs, ys) = (random((rows, size), 1)?, random((size, rows), 2)?);
+            compare(&[&xs, &ys], || sum(&xs, &ys.t()?), || xs.as_tensor() + ys.t()?)?;
+        }
+        assert_eq!(sum(&random((2, 0), 1)?, &random((2, 0), 2)?)?.dims(), [2, 0]);
+        let (xs, ys) = (random((2, 3), 1)?, random(3, 1)?);
+        assert!(sum(&xs, &ys).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn every_level_adds() {
+        let (xs, ys) = (normal(100, 1), normal(100, 2));
+        let expected: Vec<f32> = xs.iter().zip(&ys).map(|(x, y)| x + y).collect();
+        for level in levels() {
+            assert_eq!(values(level, [&xs, &ys]), expected);
+        }
+    }
 
     #[test]
     fn sums_and_means_are_those_of_single_steps() -> Result<()> {
@@ -76,16 +139,16 @@ mod tests {
                 (0..5).map(|seed| Ok(random(shape, seed + 1)?.detach())).collect::<Result<_>>()?;
             for count in 1..=5 {
                 let some: Vec<&Tensor> = tensors[..count].iter().collect();
-                let sum = some[1..].iter().try_fold(some[0].clone(), |sum, other| sum + *other)?;
-                close(&mean(&some)?, &(sum / count as f64)?, "mean");
+                let total = some[1..].iter().try_fold(some[0].clone(), |total, other| total + *other)?;
+                close(&mean(&some)?, &(total / count as f64)?, "mean");
             }
-            close(&add(&tensors[0], &tensors[1])?, &(&tensors[0] + &tensors[1])?, "sum");
+            close(&sum(&tensors[0], &tensors[1])?, &(&tensors[0] + &tensors[1])?, "sum");
         }
         let vars = [random((2, 3), 1)?, random((2, 3), 2)?];
         let grads = mean(&[&vars[0], &vars[1]])?.sum_all()?.backward()?;
         let grad = grads.get(&vars[1]).map(|grad| grad.to_vec2::<f32>()).transpose()?;
         assert_eq!(grad, Some(vec![vec![0.5; 3]; 2]));
-        assert!(mean(&[]).is_err() && add(&vars[0], &vars[1].transpose(0, 1)?).is_err());
+        assert!(mean(&[]).is_err() && sum(&vars[0], &vars[1].transpose(0, 1)?).is_err());
         Ok(())
     }
 }

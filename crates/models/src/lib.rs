@@ -3,9 +3,10 @@
 //! - [`checkpoint`]: a model's files, and the tensors in them
 //! - [`decoding`]: from logits to tokens: filters, greedy choice, sampling
 //! - [`device`]: from the word after `--device` to a device
-//! - [`layers`]: the parts that nets are made of, with the gradients that candle's fused forms lack
+//! - [`layers`]: the parts that nets are made of: weights and what configures them
 //! - [`nets`]: one architecture a file, whichever app uses it
 //! - [`random`]: PyTorch's CPU generator, number for number
+//! - `adamw`, `gradients`: what `training` needs of `kernels`
 
 /// Returns an error about an input: one line, and no backtrace whatever the environment says.
 macro_rules! refuse {
@@ -18,3 +19,5 @@ pub mod device;
 pub mod layers;
 pub mod nets;
 pub mod random;
+
+pub use kernels::{adamw, gradients};

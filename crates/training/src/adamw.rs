@@ -1,17 +1,14 @@
 //! AdamW with decoupled weight decay (Loshchilov and Hutter, 2019), as `torch.optim.AdamW` computes it,
 //! with gradient accumulation and a moving average of the weights.
 //!
-//! On a CPU one pass over each variable reads its gradient and changes moments, weights and average in
-//! place; each element depends on no other, so the numbers do not depend on the number of threads.
+//! On a CPU the buffers are plain memory that the loops of [`models::adamw`] work on in place: a gradient's squares
+//! are summed as it comes, then one pass over each variable changes moments, weights and average.
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Result, Tensor, Var};
-use rayon::prelude::*;
+use models::adamw::{self, Parameter, Update};
 
 use crate::values::{Values, edit, read};
-
-/// Elements that one thread takes at a time.
-const CHUNK: usize = 1 << 14;
 
 /// The numbers of one update.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +40,9 @@ pub struct AdamW {
 pub(crate) struct Slot {
     pub name: String,
     pub var: Var,
-    pub gradient: Values,
+    gradient: Values,
+    /// Whether the gradient was written since it was cleared, and the sum of its squares on a CPU.
+    filled: Option<f64>,
     pub first: Values,
     pub second: Values,
     pub average: Option<Values>,
@@ -64,6 +63,7 @@ impl AdamW {
                 name: name.clone(),
                 var: var.clone(),
                 gradient: Values::zeros(var, host)?,
+                filled: None,
                 first: Values::zeros(var, host)?,
                 second: Values::zeros(var, host)?,
                 average,
@@ -73,14 +73,10 @@ impl AdamW {
     }
 
     /// Sets the accumulated gradient to zero.
-    pub fn clear(&mut self) -> Result<()> {
+    pub fn clear(&mut self) {
         for slot in &mut self.slots {
-            match &mut slot.gradient {
-                Values::Host(sum) => sum.fill(0.0),
-                Values::Device(sum) => *sum = sum.zeros_like()?,
-            }
+            slot.filled = None;
         }
-        Ok(())
     }
 
     /// Adds the gradients of a backward pass; returns how many variables had one.
@@ -89,17 +85,15 @@ impl AdamW {
         for slot in &mut self.slots {
             let Some(gradient) = gradients.get(&slot.var) else { continue };
             found += 1;
-            match &mut slot.gradient {
-                Values::Host(sum) => read(gradient, |gradient| {
-                    let chunks = sum.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
-                    chunks.for_each(|(sum, gradient)| {
-                        for (sum, gradient) in sum.iter_mut().zip(gradient) {
-                            *sum += gradient;
-                        }
-                    });
-                })?,
-                Values::Device(sum) => *sum = (&*sum + gradient)?,
-            }
+            let add = slot.filled.is_some();
+            let squares = match &mut slot.gradient {
+                Values::Host(sum) => read(gradient, |gradient| adamw::accumulate(sum, gradient, add))?,
+                Values::Device(sum) => {
+                    *sum = if add { (&*sum + gradient)? } else { gradient.copy()? };
+                    f64::NAN
+                }
+            };
+            slot.filled = Some(squares);
         }
         Ok(found)
     }
@@ -108,16 +102,10 @@ impl AdamW {
     pub fn gradient_norm(&self) -> Result<f64> {
         let mut total = 0.0;
         for slot in &self.slots {
-            total += match &slot.gradient {
-                // summed chunk by chunk in order, so that threads do not change the sum
-                Values::Host(gradient) => {
-                    let parts: Vec<f64> = gradient
-                        .par_chunks(CHUNK)
-                        .map(|part| part.iter().map(|&g| f64::from(g) * f64::from(g)).sum())
-                        .collect();
-                    parts.iter().sum::<f64>()
-                }
-                Values::Device(gradient) => {
+            total += match (&slot.gradient, slot.filled) {
+                (_, None) => 0.0,
+                (Values::Host(_), Some(squares)) => squares,
+                (Values::Device(gradient), _) => {
                     f64::from(gradient.sqr()?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?)
                 }
             };
@@ -133,8 +121,16 @@ impl AdamW {
         let rate = step.learning_rate / (1.0 - step.beta1.powi(power));
         for slot in &mut self.slots {
             let decay = if slot.var.rank() > 1 { step.weight_decay } else { 0.0 };
-            let factors = Factors { step: *step, keep: 1.0 - step.learning_rate * decay, rate, root };
-            slot.update(&factors)?;
+            slot.update(&Update {
+                beta1: step.beta1,
+                beta2: step.beta2,
+                eps: step.eps,
+                gradient_scale: step.gradient_scale,
+                keep: 1.0 - step.learning_rate * decay,
+                rate,
+                root,
+                average_decay: step.average_decay,
+            })?;
         }
         Ok(())
     }
@@ -166,89 +162,50 @@ impl AdamW {
     }
 }
 
-struct Factors {
-    step: Step,
-    /// What weight decay leaves of a weight.
-    keep: f64,
-    /// Learning rate over the bias correction of the first moment.
-    rate: f64,
-    /// Root of the bias correction of the second moment.
-    root: f64,
-}
-
 impl Slot {
-    fn update(&mut self, factors: &Factors) -> Result<()> {
+    fn update(&mut self, numbers: &Update) -> Result<()> {
+        if self.filled.is_none() {
+            match &mut self.gradient {
+                Values::Host(sum) => sum.fill(0.0),
+                Values::Device(sum) => *sum = sum.zeros_like()?,
+            }
+        }
         match (&self.gradient, &mut self.first, &mut self.second) {
             (Values::Host(gradient), Values::Host(first), Values::Host(second)) => {
                 let average = match &mut self.average {
-                    Some(Values::Host(average)) => Some(average),
+                    Some(Values::Host(average)) => Some(average.as_mut_slice()),
                     _ => None,
                 };
-                edit(&self.var, |weights| fused(factors, weights, gradient, first, second, average))
+                edit(&self.var, |weights| {
+                    adamw::update(Parameter { weights, gradient, first, second, average }, numbers);
+                })
             }
             (Values::Device(gradient), Values::Device(first), Values::Device(second)) => {
                 let average = match &mut self.average {
                     Some(Values::Device(average)) => Some(average),
                     _ => None,
                 };
-                composed(factors, &self.var, gradient, first, second, average)
+                composed(numbers, &self.var, gradient, first, second, average)
             }
             _ => candle_core::bail!("{}: buffers on different devices", self.name),
         }
     }
 }
 
-fn fused(
-    factors: &Factors,
-    weights: &mut [f32],
-    gradient: &[f32],
-    first: &mut [f32],
-    second: &mut [f32],
-    average: Option<&mut Vec<f32>>,
-) {
-    let Step { beta1, beta2, eps, gradient_scale, average_decay, .. } = factors.step;
-    let (scale, eps) = (gradient_scale as f32, eps as f32);
-    let (keep1, take1) = (beta1 as f32, (1.0 - beta1) as f32);
-    let (keep2, take2) = (beta2 as f32, (1.0 - beta2) as f32);
-    let (keep, rate, root) = (factors.keep as f32, factors.rate as f32, (1.0 / factors.root) as f32);
-    let follow = (1.0 - average_decay) as f32;
-
-    let step = |w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]| {
-        for ((w, g), (m, v)) in w.iter_mut().zip(g).zip(m.iter_mut().zip(v)) {
-            let g = g * scale;
-            *m = keep1 * *m + take1 * g;
-            *v = keep2 * *v + take2 * g * g;
-            *w = keep * *w - rate * *m / (v.sqrt() * root + eps);
-        }
-    };
-    let weights_and_gradients = weights.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
-    let moments = first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK));
-    let all = weights_and_gradients.zip(moments);
-    match average {
-        None => all.for_each(|((w, g), (m, v))| step(w, g, m, v)),
-        Some(average) => all.zip(average.par_chunks_mut(CHUNK)).for_each(|(((w, g), (m, v)), average)| {
-            step(w, g, m, v);
-            for (a, w) in average.iter_mut().zip(w) {
-                *a += follow * (*w - *a);
-            }
-        }),
-    }
-}
-
 fn composed(
-    factors: &Factors,
+    numbers: &Update,
     var: &Var,
     gradient: &Tensor,
     first: &mut Tensor,
     second: &mut Tensor,
     average: Option<&mut Tensor>,
 ) -> Result<()> {
-    let Step { beta1, beta2, eps, gradient_scale, average_decay, .. } = factors.step;
+    let Update { beta1, beta2, eps, gradient_scale, keep, rate, root, average_decay } = *numbers;
     let gradient = (gradient * gradient_scale)?;
     *first = ((&*first * beta1)? + (&gradient * (1.0 - beta1))?)?;
     *second = ((&*second * beta2)? + (gradient.sqr()? * (1.0 - beta2))?)?;
-    let change = (&*first * factors.rate)?.div(&((second.sqrt()? / factors.root)? + eps)?)?;
-    var.set(&((var.as_detached_tensor() * factors.keep)? - change)?)?;
+    let change = (&*first * rate)?.div(&((second.sqrt()? / root)? + eps)?)?;
+    var.set(&((var.as_detached_tensor() * keep)? - change)?)?;
     if let Some(average) = average {
         *average = ((&*average * average_decay)? + (var.as_detached_tensor() * (1.0 - average_decay))?)?;
     }
@@ -269,7 +226,7 @@ mod tests {
         let vars = [("matrix".to_string(), var(&[130, 129])?), ("vector".to_string(), var(&[7])?)];
         let mut adamw = AdamW::with_memory(&vars, true, host)?;
         for _ in 0..10 {
-            adamw.clear()?;
+            adamw.clear();
             let loss = (vars[0].1.sin()?.sum_all()? + vars[1].1.sqr()?.sum_all()?)?;
             assert_eq!(adamw.accumulate(&loss.backward()?)?, 2);
             adamw.update(&Step {

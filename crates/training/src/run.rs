@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use candle_core::{DType, Var};
+use models::gradients;
 
 use crate::adamw::{AdamW, Step};
 use crate::checkpoint::{Part, Place, State, Tensors};
@@ -143,17 +144,18 @@ impl Run {
         let (step, batches) = (self.state.step, options.micro_batches);
         let learning_rate = schedule::learning_rate(options, step, self.state.total);
         let (mut loss, mut items, mut found) = (0.0, 0, 0);
-        self.adamw.clear()?;
+        self.adamw.clear();
         for micro in 0..batches {
             let mut rng = Rng::at(options.seed, &[step, micro as u64]);
-            let seen = task.loss(&mut rng, step, micro)?;
+            let (seen, record) = gradients::record(|| task.loss(&mut rng, step, micro));
+            let seen = seen?;
             loss +=
                 f64::from(seen.value.reshape(())?.to_dtype(DType::F32)?.to_scalar::<f32>()?) / batches as f64;
             items += seen.items;
             if !loss.is_finite() {
                 break;
             }
-            found += self.adamw.accumulate(&seen.value.backward()?)?;
+            found += self.adamw.accumulate(&record.backward(&seen.value)?)?;
         }
         let gradient_norm = self.adamw.gradient_norm()? / batches as f64;
         let good = loss.is_finite() && gradient_norm.is_finite();

@@ -1,6 +1,7 @@
 //! An activation times a second input, as gated feed-forward blocks have it (Shazeer, 2020).
 
 use super::{Function, Gelu, GeluTanh, Silu};
+use crate::gradients::Recorded;
 use crate::level::{Level, level};
 use crate::{fresh, rows};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
@@ -29,7 +30,7 @@ fn apply<F: Function>(function: F, gate: &Tensor, up: &Tensor) -> Result<Tensor>
         return function.composite(gate)? * up;
     }
     let plain = |xs: &Tensor| if strided(xs.layout()).is_some() { Ok(xs.clone()) } else { xs.contiguous() };
-    plain(gate)?.apply_op2(&plain(up)?, Gate(function))
+    plain(gate)?.recorded2(&plain(up)?, Gate(function))
 }
 
 /// Rows of equal distance in a storage: the first one's place, the length of all and the distance.

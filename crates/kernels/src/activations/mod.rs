@@ -12,6 +12,7 @@ pub use gated::{gelu_mul, gelu_tanh_mul, silu_mul};
 pub use snake::{snake, snake_beta};
 
 use crate::elementary::{self, Fma};
+use crate::gradients::Recorded;
 use crate::level::{Level, level};
 use crate::{fresh, rows};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
@@ -64,7 +65,7 @@ trait Function: Copy + Send + Sync + 'static {
 
 fn apply<F: Function>(function: F, xs: &Tensor) -> Result<Tensor> {
     if rows::own(xs) {
-        return xs.contiguous()?.apply_op1(Activation(function));
+        return xs.contiguous()?.recorded1(Activation(function));
     }
     function.composite(xs)
 }

@@ -2,6 +2,7 @@
 
 use crate::elementary::{ANGLE_LIMIT, Fma, sin_cos_up_to_sign};
 use crate::fresh::{self, Fresh};
+use crate::gradients::Recorded;
 use crate::level::{Level, level};
 use crate::rows;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
@@ -24,7 +25,7 @@ pub fn snake_beta(xs: &Tensor, alpha: &Tensor, beta: &Tensor) -> Result<Tensor> 
         return composite(xs, alpha, beta);
     }
     let flat = |xs: &Tensor| xs.contiguous()?.flatten_all();
-    xs.contiguous()?.apply_op3(&flat(alpha)?, &flat(beta)?, Snake)
+    xs.contiguous()?.recorded3(&flat(alpha)?, &flat(beta)?, Snake)
 }
 
 pub(super) fn composite(xs: &Tensor, alpha: &Tensor, beta: &Tensor) -> Result<Tensor> {

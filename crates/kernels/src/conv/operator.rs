@@ -1,5 +1,6 @@
 //! Convolutions as operators with gradients, and out of candle's own operators where ours do not apply.
 
+use crate::gradients::Recorded;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor};
 
 use super::geometry::{Axis, Geometry};
@@ -47,8 +48,8 @@ impl Convolution {
         let ours = rows::own(xs) && rows::own(weight) && bias.is_none_or(rows::own);
         match bias {
             _ if !ours => self.composite(xs, weight, bias),
-            None => xs.contiguous()?.apply_op2(&weight.contiguous()?, self),
-            Some(bias) => xs.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, self),
+            None => xs.contiguous()?.recorded2(&weight.contiguous()?, self),
+            Some(bias) => xs.contiguous()?.recorded3(&weight.contiguous()?, &bias.contiguous()?, self),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Linear maps: `ys = xs W^T + b`, the weight stored as (out, in), as PyTorch and the checkpoints have it.
 
+use crate::gradients::Recorded;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, Device, Layout, Result, Shape, Storage, Tensor};
 
 use crate::gemm::{Matrix, Then, Threads, product_vec};
@@ -25,8 +26,8 @@ pub fn linear(xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Ten
     }
     let xs = xs.contiguous()?;
     match bias {
-        Some(bias) => xs.apply_op3(weight, &bias.contiguous()?, LinearOp),
-        None => xs.apply_op2(weight, LinearOp),
+        Some(bias) => xs.recorded3(weight, &bias.contiguous()?, LinearOp),
+        None => xs.recorded2(weight, LinearOp),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Moments, parameter, wide};
 use crate::elementary::{Fma, sigmoid, with_fma};
 use crate::fresh::{self, Fresh, sums};
+use crate::gradients::Recorded;
 use crate::level::{Level, level};
 use crate::rows;
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
@@ -49,7 +50,7 @@ fn check(xs: &Tensor, groups: usize) -> Result<()> {
 fn apply(xs: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>, op: GroupNorm) -> Result<Tensor> {
     let weight = parameter(weight, 1., xs.dim(1)?, xs.device())?;
     let bias = parameter(bias, 0., xs.dim(1)?, xs.device())?;
-    xs.contiguous()?.apply_op3(&weight, &bias, op)
+    xs.contiguous()?.recorded3(&weight, &bias, op)
 }
 
 pub(super) fn composite(

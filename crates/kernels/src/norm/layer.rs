@@ -3,6 +3,7 @@
 use super::{Moments, parameter, total, wide};
 use crate::elementary::Fma;
 use crate::fresh::{self, Fresh, sums};
+use crate::gradients::Recorded;
 use crate::level::{Level, level};
 use crate::rows;
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
@@ -20,7 +21,7 @@ pub fn layer_norm(
     let size = xs.dim(D::Minus1)?;
     let weight = parameter(weight, 1., size, xs.device())?;
     let bias = parameter(bias, 0., size, xs.device())?;
-    xs.contiguous()?.apply_op3(&weight, &bias, LayerNorm { epsilon: epsilon as f32 })
+    xs.contiguous()?.recorded3(&weight, &bias, LayerNorm { epsilon: epsilon as f32 })
 }
 
 /// `xs + residual` and the [`layer_norm`] of it, in one pass where no gradient is asked.

@@ -2,6 +2,7 @@
 
 use super::{parameter, total, wide};
 use crate::fresh::{self, Fresh, sums};
+use crate::gradients::Recorded;
 use crate::level::{Level, level};
 use crate::rows;
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor};
@@ -12,7 +13,7 @@ pub fn rms_norm(xs: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
         return composite(xs, weight, epsilon);
     }
     let weight = parameter(Some(weight), 1., xs.dim(D::Minus1)?, xs.device())?;
-    xs.contiguous()?.apply_op2(&weight, RmsNorm { epsilon: epsilon as f32 })
+    xs.contiguous()?.recorded2(&weight, RmsNorm { epsilon: epsilon as f32 })
 }
 
 /// `xs + residual` and the [`rms_norm`] of it, in one pass where no gradient is asked.

@@ -7,6 +7,7 @@ use crate::layers::rope::{Angles, rotate};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 use kernels::attention::{Options, attention};
+use kernels::gradients::reshape;
 
 /// Head counts and sizes.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +69,7 @@ impl Attention {
     // each (batch, time, heads, head_dim)
     fn project(&self, xs: &Tensor, angles: &Angles) -> Result<(Tensor, Tensor, Tensor)> {
         let (batch, time, _) = xs.dims3()?;
-        let split = |ys: Tensor, heads| ys.reshape((batch, time, heads, self.shape.head_dim));
+        let split = |ys: Tensor, heads| reshape(&ys, (batch, time, heads, self.shape.head_dim));
         let q = split(self.q_proj.forward(xs)?, self.shape.heads)?;
         let k = split(self.k_proj.forward(xs)?, self.shape.kv_heads)?;
         let v = split(self.v_proj.forward(xs)?, self.shape.kv_heads)?;
@@ -79,5 +80,7 @@ impl Attention {
 /// The attention of queries (batch, time, heads, head_dim), the last positions of all, over the keys and values
 /// (batch, positions, kv_heads, head_dim) of all positions so far; gives (batch, time, heads * head_dim).
 pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
-    attention(q, k, v, &Options::causal())?.flatten_from(2)
+    let ys = attention(q, k, v, &Options::causal())?;
+    let (batch, time, heads, size) = ys.dims4()?;
+    reshape(&ys, (batch, time, heads * size))
 }

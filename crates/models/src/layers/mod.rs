@@ -12,4 +12,4 @@ pub mod mlp;
 pub mod norm;
 pub mod rope;
 
-pub use kernels::{dropout, loss};
+pub use kernels::{dropout, loss, sum};

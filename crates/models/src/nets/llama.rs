@@ -17,6 +17,7 @@ use crate::layers::linear::Linear;
 use crate::layers::mlp::Mlp;
 use crate::layers::norm::RmsNorm;
 use crate::layers::rope::{Angles, Rope};
+use crate::layers::sum::sum;
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::{VarBuilder, VarMap};
 
@@ -173,13 +174,13 @@ impl Block {
     fn forward(&self, xs: &Tensor, angles: &Angles, cache: &mut LayerCache, start: usize) -> Result<Tensor> {
         let ys = self.self_attn.forward(&self.input_layernorm.forward(xs)?, angles, cache, start)?;
         let (xs, normed) = self.post_attention_layernorm.forward_sum(&ys, xs)?;
-        xs + self.mlp.forward(&normed)?
+        sum(&xs, &self.mlp.forward(&normed)?)
     }
 
     fn forward_train(&self, xs: &Tensor, angles: &Angles, dropout: &Dropout, site: u64) -> Result<Tensor> {
         let ys = self.self_attn.forward_train(&self.input_layernorm.forward(xs)?, angles)?;
-        let xs = (xs + dropout.apply(&ys, site)?)?;
+        let xs = dropout.apply_sum(&ys, xs, site)?;
         let ys = self.mlp.forward(&self.post_attention_layernorm.forward(&xs)?)?;
-        &xs + dropout.apply(&ys, site + 1)?
+        dropout.apply_sum(&ys, &xs, site + 1)
     }
 }

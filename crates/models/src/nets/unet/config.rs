@@ -204,9 +204,9 @@ impl Config {
         match self.addition_embed_type.as_deref() {
             None => {}
             Some("text_time") => {
-                if self.addition_time_embed_dim.is_none_or(|size| !(2..=1 << 12).contains(&size))
-                    || self.projection_class_embeddings_input_dim.is_none_or(|size| size > 1 << 16)
-                {
+                let time = self.addition_time_embed_dim.unwrap_or(0);
+                let width = self.projection_class_embeddings_input_dim.unwrap_or(0);
+                if !(2..=1 << 12).contains(&time) || !(6 * time..=1 << 16).contains(&width) {
                     refuse!("unet config.json: addition_embed_type text_time without its sizes");
                 }
             }

@@ -8,7 +8,7 @@ use candle_nn::VarBuilder;
 use kernels::activations::gelu_mul;
 use kernels::attention::{Options, attention};
 use kernels::reorder::{swap, swap_add};
-use kernels::sum::add;
+use kernels::sum::sum;
 
 /// Sizes of a transformer.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +97,7 @@ impl Block {
         let both = self.inner.forward(&seen)?;
         let half = both.dim(2)? / 2;
         let gated = gelu_mul(&both.narrow(2, half, half)?, &both.narrow(2, 0, half)?)?;
-        add(&self.outer.forward(&gated)?, &xs)
+        sum(&self.outer.forward(&gated)?, &xs)
     }
 }
 
