@@ -117,7 +117,7 @@ mod tests {
             let (xs, ys) = (random((rows, size), 1)?, random((size, rows), 2)?);
             compare(&[&xs, &ys], || sum(&xs, &ys.t()?), || xs.as_tensor() + ys.t()?)?;
         }
-        assert_eq!(sum(&random((2, 0), 1)?, &random((2, 0), 2)?)?.dims(), [2, 0]);
+        assert_eq!(sum(&*random((2, 0), 1)?, &*random((2, 0), 2)?)?.dims(), [2, 0]);
         let (xs, ys) = (random((2, 3), 1)?, random(3, 1)?);
         assert!(sum(&xs, &ys).is_err());
         Ok(())
