@@ -7,23 +7,39 @@ use kernels::norm::{add_layer_norm, add_rms_norm, group_norm, group_norm_silu, l
 /// Rows scaled to a root mean square of one, then by a learned weight (Zhang and Sennrich, 2019).
 pub struct RmsNorm {
     weight: Tensor,
+    /// Added to the weight.
+    shift: f64,
     epsilon: f64,
 }
 
 impl RmsNorm {
     /// Reads `weight`.
     pub fn new(size: usize, epsilon: f64, vb: VarBuilder) -> Result<Self> {
-        Ok(Self { weight: vb.get_with_hints(size, "weight", Init::Const(1.))?, epsilon })
+        Ok(Self { weight: vb.get_with_hints(size, "weight", Init::Const(1.))?, shift: 0., epsilon })
+    }
+
+    /// Reads `weight`, which is stored without one of what it scales by, as Gemma has it.
+    pub fn shifted(size: usize, epsilon: f64, vb: VarBuilder) -> Result<Self> {
+        let weight = vb.get_with_hints(size, "weight", Init::Const(0.))?;
+        // a weight that is to be trained stays as it is, others are moved once
+        match weight.is_variable() {
+            true => Ok(Self { weight, shift: 1., epsilon }),
+            false => Ok(Self { weight: (weight + 1.)?, shift: 0., epsilon }),
+        }
+    }
+
+    fn weight(&self) -> Result<Tensor> {
+        if self.shift == 0. { Ok(self.weight.clone()) } else { &self.weight + self.shift }
     }
 
     /// (..., size) to the same shape.
     pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        rms_norm(xs, &self.weight, self.epsilon)
+        rms_norm(xs, &self.weight()?, self.epsilon)
     }
 
     /// `xs + residual`, and that normalised.
     pub fn forward_sum(&self, xs: &Tensor, residual: &Tensor) -> Result<(Tensor, Tensor)> {
-        add_rms_norm(xs, residual, &self.weight, self.epsilon)
+        add_rms_norm(xs, residual, &self.weight()?, self.epsilon)
     }
 }
 

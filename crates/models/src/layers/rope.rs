@@ -70,6 +70,7 @@ pub enum Stretch {
 }
 
 /// Cosines and sines of a run of positions, each (time, rotated dimensions / 2).
+#[derive(Clone)]
 pub struct Angles {
     cos: Tensor,
     sin: Tensor,

@@ -1,10 +1,14 @@
-//! The decoder-only transformer of the Llama family.
+//! The decoder-only transformer: Llama, Mistral, Qwen 2 and 3, Gemma 2 and 3, Phi-3, one net by configuration.
 //!
-//! Keys and mathematics are those of Hugging Face's `LlamaForCausalLM` (Touvron et al., 2023): pre-norm blocks with
-//! RMS norm, rotary positions, grouped-query attention and a SwiGLU feed-forward part. The net is ours and not
-//! candle-transformers', since that one has no gradients and its cache copies itself at each step.
+//! Keys and mathematics are those of Hugging Face's `LlamaForCausalLM` (Touvron et al., 2023) and its like: pre-norm
+//! blocks with RMS norm, rotary positions, grouped-query attention and a gated feed-forward part. The net is ours and
+//! not candle-transformers', since those have no gradients, are one file each, and copy their cache at each step.
+//!
+//! - `config`: `config.json`
+//! - `family`: what tells the members apart
 
 mod config;
+mod family;
 
 pub use config::{Config, OneOrMany};
 
@@ -14,12 +18,14 @@ use crate::layers::dropout::Dropout;
 use crate::layers::embedding::Embedding;
 use crate::layers::init;
 use crate::layers::linear::Linear;
-use crate::layers::mlp::Mlp;
+use crate::layers::mlp::{self, Mlp};
 use crate::layers::norm::RmsNorm;
 use crate::layers::rope::{Angles, Rope};
 use crate::layers::sum::sum;
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::{VarBuilder, VarMap};
+use family::{Family, Layer};
+use kernels::activations::tanh;
 
 /// The whole net.
 pub struct Llama {
@@ -27,7 +33,7 @@ pub struct Llama {
     layers: Vec<Block>,
     norm: RmsNorm,
     lm_head: Linear,
-    rope: Rope,
+    family: Family,
     dtype: DType,
 }
 
@@ -67,6 +73,7 @@ impl Llama {
     /// Reads the weights under the keys of the checkpoint; `cfg` is validated first.
     pub fn new(cfg: &Config, vb: VarBuilder) -> Result<Self> {
         cfg.validate()?;
+        let family = Family::new(cfg)?;
         let (stdev, model) = (cfg.initializer_range, vb.pp("model"));
         let embed_tokens = Embedding::new(cfg.vocab_size, cfg.hidden_size, stdev, model.pp("embed_tokens"))?;
         let lm_head = match cfg.tie_word_embeddings {
@@ -76,11 +83,11 @@ impl Llama {
         Ok(Self {
             embed_tokens,
             layers: (0..cfg.num_hidden_layers)
-                .map(|i| Block::new(cfg, model.pp("layers").pp(i)))
+                .map(|i| Block::new(cfg, &family, model.pp("layers").pp(i)))
                 .collect::<Result<_>>()?,
-            norm: RmsNorm::new(cfg.hidden_size, cfg.rms_norm_eps, model.pp("norm"))?,
+            norm: norm(cfg, &family, model.pp("norm"))?,
             lm_head,
-            rope: Rope::new(cfg.head_dim(), cfg.rope_theta()),
+            family,
             dtype: vb.dtype(),
         })
     }
@@ -116,7 +123,12 @@ impl Llama {
         if ids.elem_count() == 0 {
             refuse!("the net was given no ids: {:?}", ids.dims());
         }
-        self.embed_tokens.forward(ids)
+        let xs = self.embed_tokens.forward(ids)?;
+        match self.family.embedding_scale {
+            // in the precision of the weights, as the reference has it
+            Some(scale) => xs.broadcast_mul(&Tensor::new(scale as f32, xs.device())?.to_dtype(xs.dtype())?),
+            None => Ok(xs),
+        }
     }
 
     /// Embeddings (batch, time, size), which follow what the cache has seen, to the states before the output
@@ -124,8 +136,9 @@ impl Llama {
     pub fn states(&self, xs: &Tensor, cache: &mut Cache) -> Result<Tensor> {
         let angles = self.angles(xs, cache.len)?;
         let mut xs = xs.clone();
-        for (layer, layer_cache) in self.layers.iter().zip(&mut cache.layers) {
-            xs = layer.forward(&xs, &angles, layer_cache, cache.len)?;
+        let layers = self.layers.iter().zip(&self.family.layers);
+        for ((block, layer), layer_cache) in layers.zip(&mut cache.layers) {
+            xs = block.forward(&xs, &angles[layer.rope], layer, layer_cache, cache.len)?;
         }
         cache.len += xs.dim(1)?;
         self.norm.forward(&xs)
@@ -135,52 +148,110 @@ impl Llama {
     pub fn states_train(&self, xs: &Tensor, dropout: &Dropout) -> Result<Tensor> {
         let angles = self.angles(xs, 0)?;
         let mut xs = dropout.apply(xs, 0)?;
-        for (layer, site) in self.layers.iter().zip((1..).step_by(2)) {
-            xs = layer.forward_train(&xs, &angles, dropout, site)?;
+        let layers = self.layers.iter().zip(&self.family.layers);
+        for ((block, layer), site) in layers.zip((1..).step_by(2)) {
+            xs = block.forward_train(&xs, &angles[layer.rope], layer, dropout, site)?;
         }
         self.norm.forward(&xs)
     }
 
     /// States (..., size) to logits (..., vocab) in f32.
     pub fn logits(&self, xs: &Tensor) -> Result<Tensor> {
-        self.lm_head.forward(xs)?.to_dtype(DType::F32)
+        let logits = self.lm_head.forward(xs)?.to_dtype(DType::F32)?;
+        match self.family.cap {
+            Some(cap) => tanh(&(logits / cap)?)? * cap,
+            None => Ok(logits),
+        }
     }
 
-    fn angles(&self, xs: &Tensor, start: usize) -> Result<Angles> {
+    /// For layers that see everything, and for those with a window.
+    fn angles(&self, xs: &Tensor, start: usize) -> Result<[Angles; 2]> {
         let (_, time, _) = xs.dims3()?;
-        self.rope.angles(start, time, self.dtype, xs.device())
+        let [all, near] = &self.family.ropes;
+        let angles = |rope: &Rope| rope.angles(start, time, self.dtype, xs.device());
+        let first = angles(all)?;
+        let second = if all == near { first.clone() } else { angles(near)? };
+        Ok([first, second])
+    }
+}
+
+fn norm(cfg: &Config, family: &Family, vb: VarBuilder) -> Result<RmsNorm> {
+    match family.shifted_norms {
+        true => RmsNorm::shifted(cfg.hidden_size, cfg.rms_norm_eps, vb),
+        false => RmsNorm::new(cfg.hidden_size, cfg.rms_norm_eps, vb),
     }
 }
 
 struct Block {
-    input_layernorm: RmsNorm,
+    before_attention: RmsNorm,
     self_attn: Attention,
-    post_attention_layernorm: RmsNorm,
+    before_mlp: RmsNorm,
     mlp: Mlp,
+    /// Of what the two parts add, in Gemma.
+    after: Option<[RmsNorm; 2]>,
 }
 
 impl Block {
-    fn new(cfg: &Config, vb: VarBuilder) -> Result<Self> {
-        let (size, eps, stdev) = (cfg.hidden_size, cfg.rms_norm_eps, cfg.initializer_range);
+    fn new(cfg: &Config, family: &Family, vb: VarBuilder) -> Result<Self> {
+        let stdev = cfg.initializer_range;
         let stdevs = (stdev, stdev / (2. * cfg.num_hidden_layers as f64).sqrt());
+        let norm = |name: &str| norm(cfg, family, vb.pp(name));
+        let mlp = mlp::Shape {
+            size: cfg.hidden_size,
+            inner: cfg.intermediate_size,
+            bias: cfg.mlp_bias && cfg.model_type == "llama",
+            fused: family.fused,
+            activation: family.activation,
+        };
+        let (before_mlp, after) = match family.norms_after {
+            false => ("post_attention_layernorm", None),
+            true => (
+                "pre_feedforward_layernorm",
+                Some([norm("post_attention_layernorm")?, norm("post_feedforward_layernorm")?]),
+            ),
+        };
         Ok(Self {
-            input_layernorm: RmsNorm::new(size, eps, vb.pp("input_layernorm"))?,
-            self_attn: Attention::new(cfg.attention_shape(), stdevs, vb.pp("self_attn"))?,
-            post_attention_layernorm: RmsNorm::new(size, eps, vb.pp("post_attention_layernorm"))?,
-            mlp: Mlp::new(size, cfg.intermediate_size, cfg.mlp_bias, stdevs, vb.pp("mlp"))?,
+            before_attention: norm("input_layernorm")?,
+            self_attn: Attention::new(family.attention, stdevs, vb.pp("self_attn"))?,
+            before_mlp: norm(before_mlp)?,
+            mlp: Mlp::new(mlp, stdevs, vb.pp("mlp"))?,
+            after,
         })
     }
 
-    fn forward(&self, xs: &Tensor, angles: &Angles, cache: &mut LayerCache, start: usize) -> Result<Tensor> {
-        let ys = self.self_attn.forward(&self.input_layernorm.forward(xs)?, angles, cache, start)?;
-        let (xs, normed) = self.post_attention_layernorm.forward_sum(&ys, xs)?;
-        sum(&xs, &self.mlp.forward(&normed)?)
+    fn forward(
+        &self,
+        xs: &Tensor,
+        angles: &Angles,
+        layer: &Layer,
+        cache: &mut LayerCache,
+        start: usize,
+    ) -> Result<Tensor> {
+        let seen = self.before_attention.forward(xs)?;
+        let ys = self.after(0, self.self_attn.forward(&seen, angles, layer.window, cache, start)?)?;
+        let (xs, seen) = self.before_mlp.forward_sum(&ys, xs)?;
+        sum(&xs, &self.after(1, self.mlp.forward(&seen)?)?)
     }
 
-    fn forward_train(&self, xs: &Tensor, angles: &Angles, dropout: &Dropout, site: u64) -> Result<Tensor> {
-        let ys = self.self_attn.forward_train(&self.input_layernorm.forward(xs)?, angles)?;
+    fn forward_train(
+        &self,
+        xs: &Tensor,
+        angles: &Angles,
+        layer: &Layer,
+        dropout: &Dropout,
+        site: u64,
+    ) -> Result<Tensor> {
+        let seen = self.before_attention.forward(xs)?;
+        let ys = self.after(0, self.self_attn.forward_train(&seen, angles, layer.window)?)?;
         let xs = dropout.apply_sum(&ys, xs, site)?;
-        let ys = self.mlp.forward(&self.post_attention_layernorm.forward(&xs)?)?;
+        let ys = self.after(1, self.mlp.forward(&self.before_mlp.forward(&xs)?)?)?;
         dropout.apply_sum(&ys, &xs, site + 1)
+    }
+
+    fn after(&self, part: usize, ys: Tensor) -> Result<Tensor> {
+        match &self.after {
+            Some(norms) => norms[part].forward(&ys),
+            None => Ok(ys),
+        }
     }
 }

@@ -1,6 +1,6 @@
-//! `config.json` of the Llama family, in the spellings of transformers 4 and 5.
+//! `config.json` of the decoder-only family, in the spellings of transformers 4 and 5.
 
-use crate::layers::attention;
+use super::family::Family;
 use candle_core::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 /// `Config { vocab_size, ..Config::default() }` describes a small net to train.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
-    /// `["LlamaForCausalLM"]`.
+    /// `["LlamaForCausalLM"]` and the like.
     #[serde(default)]
     pub architectures: Vec<String>,
-    /// `llama`.
+    /// `llama`, `mistral`, `qwen2`, `qwen3`, `gemma2`, `gemma3_text` or `phi3`.
     pub model_type: String,
     /// Number of ids.
     pub vocab_size: usize,
@@ -43,12 +43,51 @@ pub struct Config {
     /// How the rotary rates are stretched, in transformers 4's place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rope_scaling: Option<Map<String, Value>>,
-    /// Both, in transformers 5's place.
+    /// Both, in transformers 5's place; in Gemma 3 one such map for each kind of layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rope_parameters: Option<Map<String, Value>>,
+    /// Base of the rotary rates of layers with a window, in Gemma 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rope_local_base_freq: Option<f64>,
+    /// Share of a head's dimensions that are rotated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial_rotary_factor: Option<f64>,
+    /// Positions of the training before the rates were stretched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_max_position_embeddings: Option<usize>,
+    /// Positions that a token sees back, itself included, in layers with a window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sliding_window: Option<usize>,
+    /// Qwen: whether there are such layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_sliding_window: Option<bool>,
+    /// Qwen: the layers from this one on are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_window_layers: Option<usize>,
+    /// Gemma 3: every so many layers one is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sliding_window_pattern: Option<usize>,
+    /// Which layers are, said outright: `sliding_attention` or `full_attention`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer_types: Option<Vec<String>>,
+    /// Gemma: scores are divided by the root of this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query_pre_attn_scalar: Option<f64>,
+    /// Gemma 2: scores are bent to stay below this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attn_logit_softcapping: Option<f64>,
+    /// Gemma 2: logits are bent to stay below this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_logit_softcapping: Option<f64>,
+    /// Whether tokens see what follows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_bidirectional_attention: Option<bool>,
     /// Activation of the feed-forward part.
     #[serde(default = "default_act")]
     pub hidden_act: String,
+    /// The same, as Gemma calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hidden_activation: Option<String>,
     /// Whether the output layer is the embedding.
     #[serde(default)]
     pub tie_word_embeddings: bool,
@@ -114,7 +153,7 @@ fn default_range() -> f64 {
     0.02
 }
 
-const DEFAULT_THETA: f64 = 10_000.;
+pub(super) const DEFAULT_THETA: f64 = 10_000.;
 
 impl Default for Config {
     fn default() -> Self {
@@ -133,7 +172,20 @@ impl Default for Config {
             rope_theta: Some(DEFAULT_THETA),
             rope_scaling: None,
             rope_parameters: None,
+            rope_local_base_freq: None,
+            partial_rotary_factor: None,
+            original_max_position_embeddings: None,
+            sliding_window: None,
+            use_sliding_window: None,
+            max_window_layers: None,
+            sliding_window_pattern: None,
+            layer_types: None,
+            query_pre_attn_scalar: None,
+            attn_logit_softcapping: None,
+            final_logit_softcapping: None,
+            use_bidirectional_attention: None,
             hidden_act: default_act(),
+            hidden_activation: None,
             tie_word_embeddings: true,
             attention_bias: false,
             mlp_bias: false,
@@ -158,67 +210,22 @@ impl Config {
         self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
     }
 
-    /// Base of the rotary rates, from whichever place has it.
-    pub fn rope_theta(&self) -> f64 {
-        let nested = |map: &Map<String, Value>| map.get("rope_theta").and_then(Value::as_f64);
-        let parameters = self.rope_parameters.as_ref().and_then(nested);
-        parameters.or(self.rope_theta).unwrap_or(DEFAULT_THETA)
-    }
-
-    /// The attention's part of the sizes.
-    pub fn attention_shape(&self) -> attention::Shape {
-        attention::Shape {
-            size: self.hidden_size,
-            heads: self.num_attention_heads,
-            kv_heads: self.kv_heads(),
-            head_dim: self.head_dim(),
-            bias: self.attention_bias,
-        }
-    }
-
     /// Refuses, by name, what the net does not do, and sizes that no such net has.
     pub fn validate(&self) -> Result<()> {
-        self.check_options()?;
-        self.check_rope()?;
-        self.check_sizes()
+        self.check_sizes()?;
+        self.check_options()
     }
 
     fn check_options(&self) -> Result<()> {
-        if self.model_type != "llama" {
-            refuse!("config.json: model_type `{}` is not supported, only llama is", self.model_type);
-        }
-        if !matches!(self.hidden_act.as_str(), "silu" | "swish") {
-            refuse!("config.json: hidden_act `{}` is not supported, only silu is", self.hidden_act);
-        }
         if self.quantization_config.is_some() {
             refuse!(
                 "config.json: quantization_config is not supported: use the checkpoint with plain weights"
             );
         }
-        Ok(())
-    }
-
-    fn check_rope(&self) -> Result<()> {
-        for (name, map) in [("rope_scaling", &self.rope_scaling), ("rope_parameters", &self.rope_parameters)]
-        {
-            let Some(map) = map else { continue };
-            let kind = map.get("rope_type").or(map.get("type")).unwrap_or(&Value::Null);
-            let plain = kind == "default" || (kind.is_null() && !map.contains_key("factor"));
-            if !plain {
-                refuse!("config.json: {name} of kind {kind} is not supported, only \"default\" is");
-            }
-            if map.get("partial_rotary_factor").and_then(Value::as_f64).is_some_and(|factor| factor != 1.) {
-                refuse!("config.json: {name} with a partial_rotary_factor other than 1 is not supported");
-            }
-            if map.get("rope_theta").is_some_and(|theta| !theta.is_number()) {
-                refuse!("config.json: rope_theta in {name} is not a number");
-            }
+        if self.use_bidirectional_attention == Some(true) {
+            refuse!("config.json: use_bidirectional_attention is not supported");
         }
-        let theta = self.rope_theta();
-        if !(theta > 1. && theta < 1e12) {
-            refuse!("config.json: rope_theta {theta} is not in 1 to 1e12");
-        }
-        Ok(())
+        Family::new(self).map(drop)
     }
 
     fn check_sizes(&self) -> Result<()> {
