@@ -228,11 +228,24 @@ fn refused(change: impl Fn(&mut Config), names: &str) {
 #[test]
 fn what_the_net_does_not_do_is_refused_by_name() {
     let map = |text: &str| serde_json::from_str(text).ok();
-    refused(|c| c.model_type = "mistral".to_string(), "mistral");
-    refused(|c| c.hidden_act = "gelu".to_string(), "gelu");
-    refused(|c| c.rope_scaling = map(r#"{"type": "linear", "factor": 2.0}"#), "linear");
+    refused(|c| c.model_type = "mixtral".to_string(), "mixtral");
+    refused(|c| c.hidden_act = "relu2".to_string(), "relu2");
+    refused(|c| c.rope_scaling = map(r#"{"type": "linear"}"#), "factor");
+    refused(|c| c.rope_scaling = map(r#"{"type": "linear", "factor": -2.0}"#), "factor -2");
+    refused(|c| c.rope_scaling = map(r#"{"type": "ntk", "factor": 2.0}"#), "ntk");
     refused(|c| c.rope_scaling = map(r#"{"factor": 2.0}"#), "rope_scaling");
-    refused(|c| c.rope_parameters = map(r#"{"rope_type": "llama3", "rope_theta": 1e4}"#), "llama3");
+    refused(|c| c.rope_parameters = map(r#"{"rope_type": "llama3", "rope_theta": 1e4}"#), "low_freq_factor");
+    refused(|c| c.rope_scaling = map(r#"{"type": "longrope", "short_factor": [1]}"#), "short_factor");
+    refused(|c| c.partial_rotary_factor = Some(0.1), "partial_rotary_factor");
+    refused(|c| c.use_bidirectional_attention = Some(true), "use_bidirectional_attention");
+    refused(|c| c.sliding_window = Some(0), "sliding_window");
+    refused(|c| c.layer_types = Some(vec!["full_attention".into()]), "1 layer_types");
+    refused(|c| c.layer_types = Some(vec!["linear_attention".into(); 2]), "linear_attention");
+    refused(
+        |c| (c.model_type, c.query_pre_attn_scalar) = ("gemma2".into(), Some(0.)),
+        "query_pre_attn_scalar",
+    );
+    refused(|c| c.final_logit_softcapping = Some(-1.), "final_logit_softcapping");
     refused(|c| c.rope_parameters = map(r#"{"rope_theta": "x"}"#), "rope_theta");
     refused(|c| c.quantization_config = Some(true.into()), "quantization_config");
 }
@@ -250,14 +263,38 @@ fn absurd_sizes_are_refused_before_anything_is_allocated() {
     refused(|c| c.rope_theta = Some(-1.), "rope_theta");
 }
 
+/// From scripts/golden/llama.py, and from llama_family.py.
+const GOLDEN: [&str; 19] = [
+    "grouped-tied",
+    "sharded-bias",
+    "full-f16",
+    "grouped-bf16",
+    "llama3-stretched",
+    "linear-stretched",
+    "dynamic",
+    "mistral",
+    "mistral-all",
+    "qwen2",
+    "qwen2-yarn",
+    "qwen3",
+    "qwen3-bias",
+    "gemma2",
+    "gemma2-loud",
+    "gemma3",
+    "gemma3-far",
+    "phi3",
+    "phi3-long",
+];
+
 /// Logits within 1e-4 of the largest, the tolerance that scripts/golden/llama.py chose its seeds by.
 fn check_golden(files: Files, expected: &HashMap<String, Tensor>) -> Result<()> {
     let checkpoint = Checkpoint::open(files)?;
     let cfg: Config = checkpoint.config()?;
     let net = Llama::new(&cfg, checkpoint.vb(DType::F32, &Device::Cpu))?;
     let ids = expected["ids"].to_dtype(DType::U32)?;
-    assert_close(&net.forward(&ids, &mut Cache::new(&cfg))?, &expected["logits"], 1e-4, "logits");
-    assert_close(&net.forward_train(&ids, &Dropout::NONE)?, &expected["logits"], 1e-4, "training pass");
+    let words = format!("{} {:?}", cfg.model_type, checkpoint.files().describe(""));
+    assert_close(&net.forward(&ids, &mut Cache::new(&cfg))?, &expected["logits"], 1e-4, &words);
+    assert_close(&net.forward_train(&ids, &Dropout::NONE)?, &expected["logits"], 1e-4, &words);
 
     let (mut cache, mut ids) = (Cache::new(&cfg), expected["prompt"].to_dtype(DType::U32)?.unsqueeze(0)?);
     let mut greedy = Vec::new();
@@ -265,7 +302,7 @@ fn check_golden(files: Files, expected: &HashMap<String, Tensor>) -> Result<()> 
         ids = net.forward_last(&ids, &mut cache)?.argmax_keepdim(1)?;
         greedy.push(ids.flatten_all()?.to_vec1::<u32>()?[0] as i64);
     }
-    assert_eq!(greedy, expected["greedy"].to_vec1::<i64>()?);
+    assert_eq!(greedy, expected["greedy"].to_vec1::<i64>()?, "{words}");
     Ok(())
 }
 
@@ -275,7 +312,7 @@ fn golden_folder(name: &str) -> PathBuf {
 
 #[test]
 fn transformers_logits_and_greedy_ids_are_reproduced() -> Result<()> {
-    for name in ["grouped-tied", "sharded-bias", "full-f16", "grouped-bf16"] {
+    for name in GOLDEN {
         let folder = golden_folder(name);
         let expected = candle_core::safetensors::load(folder.join("expected.safetensors"), &Device::Cpu)?;
         check_golden(Files::Dir(folder), &expected)?;
