@@ -12,6 +12,7 @@
 //! - [`loss`]: cross-entropy, fused with its softmax
 //! - [`lstm`](mod@lstm): a layer of long short-term memory
 //! - [`norm`]: layer, root-mean-square and group normalisation
+//! - [`quantised`]: linear maps whose weights are GGUF's blocks of two to eight bits
 //! - [`rope`]: rotary position embedding
 //! - [`rows`]: loops over rows of f32, spread over the cores
 //! - [`gemm`]: products of matrices
@@ -41,6 +42,7 @@ pub mod linear;
 pub mod loss;
 pub mod lstm;
 pub mod norm;
+pub mod quantised;
 pub mod rope;
 pub mod rows;
 pub mod softmax;
