@@ -4,11 +4,10 @@ use super::kind::QUAD;
 use super::lanes::Unit;
 use super::panels::{PLANE, WIDTH};
 
-/// How a panel's bytes hold numbers without sign and their scales.
+/// How a stretch of a panel holds numbers without sign and their scales.
 ///
-/// Its functions need the instructions of `U`, and as many bytes at the pointers as a block of the form has; those
-/// advance by the bytes of [`Form::NUMBERS`] for each 32 inputs, and of [`Form::SCALES`] for each [`Form::SPAN`] of
-/// them. Numbers begin at the first lane's.
+/// Its functions need the instructions of `U`; the pointers are to the numbers of 32 inputs, those of the first lane
+/// wanted, and to the scales of a stretch.
 #[allow(unsafe_code)]
 pub(super) trait Form {
     /// Whether numbers have eight bits.
@@ -17,20 +16,20 @@ pub(super) trait Form {
     const GROUPS: usize;
     /// Whether there are minima.
     const MINIMUM: bool;
-    /// How many times 32 inputs share what [`Form::shared`] reads.
+    /// How many times 32 inputs are in a stretch.
     const SPAN: usize;
     /// Bytes of the numbers of 32 inputs.
     const NUMBERS: usize;
-    /// Bytes of the scales of a span.
-    const SCALES: usize;
+    /// Bytes of a stretch.
+    const STEP: usize;
 
     /// The numbers of 32 inputs, four inputs to a register.
     unsafe fn numbers<U: Unit>(at: *const u8) -> [U::Bytes; 8];
 
-    /// What the scales of a span, and its minima, have in common.
+    /// What the scales of a stretch, and its minima, have in common.
     unsafe fn shared<U: Unit>(scales: *const u8, lane: usize) -> [U::Floats; 2];
 
-    /// The scales of a group of a span's inputs, and the minima.
+    /// The scales of a group of a stretch's inputs, and the minima.
     unsafe fn scales<U: Unit>(
         shared: [U::Floats; 2],
         scales: *const u8,
@@ -49,10 +48,19 @@ impl<const BITS: usize, const SHARES: bool, const GROUPS: usize, const MINIMUM: 
     const WIDE: bool = BITS == 8;
     const GROUPS: usize = GROUPS;
     const MINIMUM: bool = MINIMUM;
-    const SPAN: usize = if SHARES { 8 } else { 1 };
+    const SPAN: usize = if SHARES {
+        8
+    } else if MINIMUM {
+        1
+    } else {
+        2
+    };
     const NUMBERS: usize = BITS * PLANE;
-    const SCALES: usize =
-        (2 * WIDTH + if SHARES { 8 * GROUPS * WIDTH } else { 0 }) * if MINIMUM { 2 } else { 1 };
+    const STEP: usize = {
+        let kinds = if MINIMUM { 2 } else { 1 };
+        let scales = if SHARES { (2 + 8 * GROUPS) * kinds } else { 4 };
+        (Self::SPAN * Self::NUMBERS + scales * WIDTH).next_multiple_of(PLANE)
+    };
 
     // constants count the registers, and no `map`, which is not inlined everywhere
     #[allow(clippy::needless_range_loop)]
@@ -103,7 +111,7 @@ impl<const BITS: usize, const SHARES: bool, const GROUPS: usize, const MINIMUM: 
 
     #[inline(always)]
     unsafe fn shared<U: Unit>(scales: *const u8, lane: usize) -> [U::Floats; 2] {
-        // SAFETY: the caller has the scales of a span.
+        // SAFETY: the caller has the scales of a stretch.
         unsafe {
             let scale = U::halves(scales.wrapping_add(2 * lane));
             [scale, if MINIMUM { U::halves(scales.wrapping_add(2 * (WIDTH + lane))) } else { scale }]
@@ -117,13 +125,17 @@ impl<const BITS: usize, const SHARES: bool, const GROUPS: usize, const MINIMUM: 
         group: usize,
         lane: usize,
     ) -> [U::Floats; 2] {
-        if !SHARES {
-            return shared;
-        }
-        let kinds = if MINIMUM { 2 } else { 1 };
-        let small = scales.wrapping_add(2 * WIDTH * kinds + group * WIDTH + lane);
-        // SAFETY: the caller has the scales of a span.
+        // SAFETY: the caller has the scales of a stretch.
         unsafe {
+            if !SHARES {
+                return if MINIMUM {
+                    shared
+                } else {
+                    [U::halves(scales.wrapping_add(2 * (group * WIDTH + lane))); 2]
+                };
+            }
+            let kinds = if MINIMUM { 2 } else { 1 };
+            let small = scales.wrapping_add(2 * WIDTH * kinds + group * WIDTH + lane);
             let scale = U::mul(U::small(small), shared[0]);
             if !MINIMUM {
                 return [scale; 2];
@@ -142,7 +154,7 @@ impl<const GROUPS: usize, const MINIMUM: bool> Form for Open<GROUPS, MINIMUM> {
     const MINIMUM: bool = MINIMUM;
     const SPAN: usize = 1;
     const NUMBERS: usize = 8 * PLANE;
-    const SCALES: usize = GROUPS * WIDTH * 4 * if MINIMUM { 2 } else { 1 };
+    const STEP: usize = Self::NUMBERS + GROUPS * WIDTH * 4 * if MINIMUM { 2 } else { 1 };
 
     #[allow(clippy::needless_range_loop)]
     #[inline(always)]
@@ -179,45 +191,39 @@ impl<const GROUPS: usize, const MINIMUM: bool> Form for Open<GROUPS, MINIMUM> {
     }
 }
 
-/// Opens the panel of a form: numbers to bytes, and scales to f32.
+/// Opens stretches: numbers to bytes, and scales to f32.
 ///
 /// # Safety
-/// The contract of [`Form`] for so many times 32 inputs, a multiple of [`Form::SPAN`]; there is room for them in the
-/// form [`Open`] at the last two pointers.
+/// The instructions of `U`; there are so many stretches of the form, and room for as many times 32 inputs in the form
+/// [`Open`].
 #[allow(unsafe_code)]
 #[inline(always)]
-pub(super) unsafe fn open<U: Unit, F: Form>(
-    numbers: *const u8,
-    scales: *const u8,
-    count: usize,
-    out: *mut u8,
-    out_scales: *mut u8,
-) {
+pub(super) unsafe fn open<U: Unit, F: Form>(stretches: *const u8, count: usize, out: *mut u8) {
     let kinds = if F::MINIMUM { 2 } else { 1 };
     for part in 0..WIDTH / U::LANES {
         let lane = part * U::LANES;
-        let (mut numbers, mut out) = (numbers.wrapping_add(lane * QUAD), out.wrapping_add(lane * QUAD));
-        let (mut scales, mut out_scales) = (scales, out_scales.cast::<f32>().wrapping_add(lane));
+        let (mut at, mut out) = (stretches, out);
         // SAFETY: the caller's contract.
         unsafe {
-            for _ in 0..count / F::SPAN {
+            for _ in 0..count {
+                let scales = at.wrapping_add(F::SPAN * F::NUMBERS);
                 let shared = F::shared::<U>(scales, lane);
                 for i in 0..F::SPAN {
-                    for (n, bytes) in F::numbers::<U>(numbers).into_iter().enumerate() {
-                        U::put(bytes, out.wrapping_add(n * PLANE));
+                    let numbers = F::numbers::<U>(at.wrapping_add(i * F::NUMBERS + lane * QUAD));
+                    for (n, bytes) in numbers.into_iter().enumerate() {
+                        U::put(bytes, out.wrapping_add(n * PLANE + lane * QUAD));
                     }
+                    out = out.wrapping_add(8 * PLANE);
                     for group in 0..F::GROUPS {
                         let found = F::scales::<U>(shared, scales, i * F::GROUPS + group, lane);
                         for (kind, values) in found.into_iter().take(kinds).enumerate() {
-                            let at = (kind * F::GROUPS + group) * WIDTH;
-                            U::put_some(values, out_scales.wrapping_add(at), U::LANES);
+                            let place = (kind * F::GROUPS + group) * WIDTH + lane;
+                            U::put_some(values, out.cast::<f32>().wrapping_add(place), U::LANES);
                         }
                     }
-                    numbers = numbers.wrapping_add(F::NUMBERS);
-                    out = out.wrapping_add(8 * PLANE);
-                    out_scales = out_scales.wrapping_add(F::GROUPS * WIDTH * kinds);
+                    out = out.wrapping_add(F::GROUPS * WIDTH * 4 * kinds);
                 }
-                scales = scales.wrapping_add(F::SCALES);
+                at = at.wrapping_add(F::STEP);
             }
         }
     }

@@ -29,15 +29,15 @@ pub(super) fn part(rows: usize, most: usize, i: usize) -> usize {
 
 /// Quantises rows: for each part of at most `most` rows, for each 32 inputs, a block of each row.
 ///
-/// `groups` are those of the weight in 32 inputs, and `offset` that of its numbers.
+/// There are `blocks` blocks a row, zeros after those of the values; `groups` are those of the weight in 32 inputs, and
+/// `offset` that of its numbers.
 pub(super) fn inputs(
     level: Level,
     xs: &[f32],
-    (rows, width): (usize, usize),
+    (rows, width, blocks): (usize, usize, usize),
     most: usize,
     (groups, offset): (usize, i32),
 ) -> Vec<Inputs> {
-    let blocks = width / BLOCK;
     let empty = Inputs { quads: [0; 8], scale: 0., start: [0; 2], sums: [0.; 2] };
     let mut out = vec![empty; rows * blocks];
     let mut rest = &mut out[..];

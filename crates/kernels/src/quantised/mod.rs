@@ -69,7 +69,7 @@ impl Weight {
         }
         let form = if own(&Tensor::zeros(1, DType::F32, &Device::Cpu)?) {
             let offset = tile::kernel(level, kind).offset;
-            Form::Packed(Panels::new(bytes, kind, outputs, inputs, offset), level)
+            Form::Packed(Panels::new(bytes, kind, outputs, inputs, offset)?, level)
         } else {
             let storage = QStorage::from_data(Cow::Borrowed(bytes), &Device::Cpu, kind.dtype())?;
             Form::Candle(QMatMul::from_qtensor(QTensor::new(storage, (outputs, inputs))?)?)

@@ -3,8 +3,7 @@
 use rayon::prelude::*;
 
 use super::inputs::{Inputs, inputs, part};
-use super::kind::BLOCK;
-use super::panels::{PLANE, Panels, WIDTH};
+use super::panels::{Panels, WIDTH};
 use super::tile::{Kernel, Tile, kernel};
 use crate::gemm::blocks::Target;
 use crate::gemm::lanes::with_buffer;
@@ -12,6 +11,9 @@ use crate::level::Level;
 
 /// Products of two values that stay on the calling thread.
 const ALONE: usize = 1 << 21;
+
+/// Rows of which the weight takes longer to read than the activations.
+const ROWS: usize = 4;
 
 /// Products that are worth a task, where there are few rows and many.
 const TASK: [usize; 2] = [1 << 19, 1 << 24];
@@ -26,12 +28,13 @@ pub(super) fn product(level: Level, weight: &Panels, xs: &[f32], rows: usize) ->
         return vec![0.; rows * outputs];
     }
     let kernel = kernel(level, weight.kind);
+    let most = kernel.most[(rows > kernel.few) as usize];
     let (groups, offset) = (weight.kind.groups(), weight.offset);
-    let xs = inputs(level, xs, (rows, width), kernel.most, (groups, offset));
+    let xs = inputs(level, xs, (rows, width, weight.blocks()), most, (groups, offset));
     let mut ys: Vec<f32> = Vec::with_capacity(rows * outputs);
     let out = Target { values: ys.as_mut_ptr(), stride: outputs };
-    let whole = Whole { weight, kernel, xs: &xs, rows, out };
-    let step = (TASK[(rows > kernel.few.min(4)) as usize] / (rows * width * WIDTH)).max(1);
+    let whole = Whole { weight, kernel, most, xs: &xs, rows, out };
+    let step = (TASK[(rows > ROWS) as usize] / (rows * width * WIDTH)).max(1);
     let tasks = weight.count().div_ceil(step);
     let task = |task: usize| {
         let end = weight.count().min((task + 1) * step);
@@ -58,6 +61,7 @@ pub(super) fn product(level: Level, weight: &Panels, xs: &[f32], rows: usize) ->
 struct Whole<'a> {
     weight: &'a Panels,
     kernel: Kernel,
+    most: usize,
     xs: &'a [Inputs],
     rows: usize,
     out: Target,
@@ -71,29 +75,23 @@ impl Whole<'_> {
     #[allow(unsafe_code)]
     unsafe fn panels(&self, panels: std::ops::Range<usize>) {
         let Whole { weight, kernel, .. } = *self;
-        let blocks = weight.inputs / BLOCK;
-        let depth = if self.rows <= 4 { blocks } else { DEPTH };
-        let (numbers_step, scales_step) = weight.steps();
-        let span = weight.kind.block() / BLOCK;
+        let blocks = weight.blocks();
+        let depth = if self.rows <= ROWS { blocks } else { DEPTH };
         for start in (0..blocks).step_by(depth) {
             let count = depth.min(blocks - start);
             for panel in panels.clone() {
-                let (bytes, scales) = weight.panel(panel);
-                let numbers = bytes[start * numbers_step..].as_ptr();
-                let scales = bytes[scales + start / span * scales_step..].as_ptr();
+                let stretches = weight.panel(panel, start).as_ptr();
                 if self.rows <= kernel.few {
-                    // SAFETY: the panel is the kind's, whole from `start` on, and parts are whole blocks.
-                    unsafe { self.tiles(panel, (start, count), numbers, scales, kernel.packed) }
+                    // SAFETY: the panel is the kind's, whole from `start` on, and parts are whole stretches.
+                    unsafe { self.tiles(panel, (start, count), stretches, kernel.packed) }
                     continue;
                 }
-                let size = count * 8 * PLANE;
-                with_buffer((size + count * kernel.scales) / 4, |buffer| {
+                with_buffer(count * kernel.step / 4, |buffer| {
                     let opened = buffer.as_mut_ptr().cast::<u8>();
-                    // SAFETY: the same; the buffer has the bytes of numbers, then of scales.
+                    // SAFETY: the same, and the buffer has the size of the opened form.
                     unsafe {
-                        let opened_scales = opened.wrapping_add(size);
-                        (kernel.open)(numbers, scales, count, opened, opened_scales);
-                        self.tiles(panel, (start, count), opened, opened_scales, kernel.opened);
+                        (kernel.open)(stretches, count, opened);
+                        self.tiles(panel, (start, count), opened, kernel.opened);
                     }
                 });
             }
@@ -109,18 +107,15 @@ impl Whole<'_> {
         &self,
         panel: usize,
         (start, blocks): (usize, usize),
-        numbers: *const u8,
-        scales: *const u8,
+        stretches: *const u8,
         run: unsafe fn(&Tile),
     ) {
-        let most = self.kernel.most;
-        let all = self.weight.inputs / BLOCK;
-        for i in 0..self.rows.div_ceil(most) {
-            let (row, end) = (part(self.rows, most, i), part(self.rows, most, i + 1));
+        let all = self.weight.blocks();
+        for i in 0..self.rows.div_ceil(self.most) {
+            let (row, end) = (part(self.rows, self.most, i), part(self.rows, self.most, i + 1));
             let rows = end - row;
             let tile = Tile {
-                numbers,
-                scales,
+                stretches,
                 xs: &self.xs[row * all + start * rows..][..blocks * rows],
                 rows,
                 out: self.out.values.wrapping_add(row * self.out.stride + panel * WIDTH),

@@ -12,11 +12,11 @@ use crate::level::Level;
 
 /// Some rows times a panel.
 ///
-/// The contract of all functions that take one: `xs` are blocks of each of `rows` rows, a multiple of
-/// [`Form::SPAN`], those of the rows side by side; `numbers` and `scales` are those of as many times 32 inputs of a panel; `out` has `columns` values, 16 at most, at each of `rows` rows of `stride`, which nobody else uses.
+/// The contract of all functions that take one: `xs` are blocks of each of `rows` rows, a multiple of [`Form::SPAN`],
+/// those of the rows side by side; at `stretches` lie those of as many times 32 inputs of a panel; `out` has `columns`
+/// values, 16 at most, at each of `rows` rows of `stride`, which nobody else uses.
 pub(super) struct Tile<'a> {
-    pub numbers: *const u8,
-    pub scales: *const u8,
+    pub stretches: *const u8,
     pub xs: &'a [Inputs],
     pub rows: usize,
     pub out: *mut f32,
@@ -29,23 +29,21 @@ pub(super) struct Tile<'a> {
 /// What a level has for a kind.
 #[derive(Clone, Copy)]
 pub(super) struct Kernel {
-    /// The most rows of a tile, and of one whose form is not opened before.
-    pub most: usize,
+    /// Up to so many rows are multiplied with the packed form, more with the opened one.
     pub few: usize,
-    /// What is taken from the numbers with eight bits where the level wants a sign.
+    /// The most rows of a tile of the packed form, and of one of the opened form.
+    pub most: [usize; 2],
+    /// What the numbers with eight bits are to be raised by, or nothing where the level wants a sign.
     pub offset: i32,
-    /// Computes few rows from the packed form.
+    /// Computes rows from the packed form.
     pub packed: unsafe fn(&Tile),
-    /// Opens a part of a panel: numbers, scales, how many times 32 inputs, and where to.
-    pub open: unsafe fn(*const u8, *const u8, usize, *mut u8, *mut u8),
+    /// Opens so many times 32 inputs of a panel, a multiple of [`Form::SPAN`].
+    pub open: unsafe fn(*const u8, usize, *mut u8),
     /// Computes rows from the opened form.
     pub opened: unsafe fn(&Tile),
-    /// Bytes of the opened scales of 32 inputs.
-    pub scales: usize,
+    /// Bytes of the opened form of 32 inputs.
+    pub step: usize,
 }
-
-/// Bytes that a few rows ask for ahead.
-const AHEAD: usize = 2048;
 
 /// # Safety
 /// The contract of [`Tile`], and the level of `U`; `R` is the number of rows.
@@ -58,7 +56,7 @@ unsafe fn tile<U: Unit, F: Form, const R: usize>(t: &Tile) {
         let Some(columns @ 1..) = t.columns.checked_sub(lane) else { return };
         let columns = columns.min(U::LANES);
         let out = t.out.wrapping_add(lane);
-        let (mut numbers, mut scales) = (t.numbers.wrapping_add(lane * QUAD), t.scales);
+        let mut at = t.stretches;
         // SAFETY: the caller's contract.
         unsafe {
             let mut sums = [U::splat(0.); R];
@@ -68,13 +66,10 @@ unsafe fn tile<U: Unit, F: Form, const R: usize>(t: &Tile) {
                 }
             }
             for span in t.xs.chunks_exact(F::SPAN * R) {
+                let scales = at.wrapping_add(F::SPAN * F::NUMBERS);
                 let shared = F::shared::<U>(scales, lane);
                 for (i, xs) in span.as_chunks::<R>().0.iter().enumerate() {
-                    if U::FETCHES && R <= 2 && part == 0 {
-                        for line in 0..F::NUMBERS / 64 {
-                            U::fetch(numbers.wrapping_add(AHEAD + line * 64));
-                        }
-                    }
+                    let numbers = at.wrapping_add(i * F::NUMBERS + lane * QUAD);
                     let bytes = F::numbers::<U>(numbers);
                     let [scale, minimum] = F::scales::<U>(shared, scales, i * F::GROUPS, lane);
                     let [next, next_minimum] = if F::GROUPS == 2 {
@@ -107,9 +102,8 @@ unsafe fn tile<U: Unit, F: Form, const R: usize>(t: &Tile) {
                             }
                         }
                     }
-                    numbers = numbers.wrapping_add(F::NUMBERS);
                 }
-                scales = scales.wrapping_add(F::SCALES);
+                at = at.wrapping_add(F::STEP);
             }
             for r in 0..R {
                 U::put_some(sums[r], out.wrapping_add(r * t.stride), columns);
@@ -130,12 +124,15 @@ macro_rules! by_rows {
 
 /// The functions of a level: tiles of few rows, of many, and what opens panels.
 macro_rules! functions {
-    ($unit:ty, [$($rows:literal)*], $few:ident, $many:ident, $open:ident $(, $features:literal)?) => {
+    (
+        $unit:ty, [$($few_rows:literal)*], [$($rows:literal)*],
+        $few:ident, $many:ident, $open:ident $(, $features:literal)?
+    ) => {
         $(#[target_feature(enable = $features)])?
         #[allow(unsafe_code)]
         unsafe fn $few<F: Form>(t: &Tile) {
             // SAFETY: the caller's contract.
-            unsafe { by_rows!($unit, F, t, [1 2 3 4]) }
+            unsafe { by_rows!($unit, F, t, [$($few_rows)*]) }
         }
 
         $(#[target_feature(enable = $features)])?
@@ -147,39 +144,37 @@ macro_rules! functions {
 
         $(#[target_feature(enable = $features)])?
         #[allow(unsafe_code)]
-        unsafe fn $open<F: Form>(
-            numbers: *const u8,
-            scales: *const u8,
-            count: usize,
-            out: *mut u8,
-            out_scales: *mut u8,
-        ) {
+        unsafe fn $open<F: Form>(stretches: *const u8, count: usize, out: *mut u8) {
             // SAFETY: the caller's contract.
-            unsafe { open::<$unit, F>(numbers, scales, count, out, out_scales) }
+            unsafe { open::<$unit, F>(stretches, count / F::SPAN, out) }
         }
     };
 }
 
-functions!(Portable, [1 2 3 4], few_portable, many_portable, open_portable);
+functions!(Portable, [1 2 3 4], [1 2 3 4], few_portable, many_portable, open_portable);
 #[cfg(target_arch = "x86_64")]
-functions!(Half, [1 2 3 4], few_256, many_256, open_256, "avx2,fma");
+functions!(Half, [1 2 3 4], [1 2 3 4], few_256, many_256, open_256, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-functions!(Wide, [1 2 3 4 5 6 7 8 9 10 11 12], few_512, many_512, open_512, "avx512f,avx512bw,avx512vnni");
+functions!(
+    Wide, [1 2 3 4 5 6 7 8], [1 2 3 4 5 6 7 8 9 10 11 12],
+    few_512, many_512, open_512, "avx512f,avx512bw,avx512vnni"
+);
 
 /// The kernel of a level and a kind.
 pub(super) fn kernel(level: Level, kind: Kind) -> Kernel {
     macro_rules! kernel {
-        ($unit:ty, $most:literal, $few:ident, $many:ident, $open:ident) => {{
+        ($unit:ty, $most:expr, $few:ident, $many:ident, $open:ident) => {{
             macro_rules! of {
                 ($bits:literal, $shares:literal, $groups:literal, $minimum:literal) => {
                     Kernel {
+                        // to unpack the numbers three times takes less time than to write them down
+                        few: 3 * $most[0],
                         most: $most,
-                        few: 4,
                         offset: kind.offset(),
                         packed: $few::<Packed<$bits, $shares, $groups, $minimum>>,
                         open: $open::<Packed<$bits, $shares, $groups, $minimum>>,
                         opened: $many::<Open<$groups, $minimum>>,
-                        scales: Open::<$groups, $minimum>::SCALES,
+                        step: Open::<$groups, $minimum>::STEP,
                     }
                 };
             }
@@ -187,6 +182,7 @@ pub(super) fn kernel(level: Level, kind: Kind) -> Kernel {
                 // nothing to open
                 Kind::Q8_0 => Kernel {
                     few: usize::MAX,
+                    most: [$most[1]; 2],
                     offset: if <$unit>::SIGNED { 0 } else { kind.offset() },
                     packed: $many::<Packed<8, false, 1, false>>,
                     ..of!(8, false, 1, false)
@@ -205,9 +201,9 @@ pub(super) fn kernel(level: Level, kind: Kind) -> Kernel {
     }
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512Products => kernel!(Wide, 12, few_512, many_512, open_512),
+        Level::Avx512Products => kernel!(Wide, [8, 12], few_512, many_512, open_512),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 | Level::Avx512 => kernel!(Half, 4, few_256, many_256, open_256),
-        _ => kernel!(Portable, 4, few_portable, many_portable, open_portable),
+        Level::Avx2 | Level::Avx512 => kernel!(Half, [4, 4], few_256, many_256, open_256),
+        _ => kernel!(Portable, [4, 4], few_portable, many_portable, open_portable),
     }
 }

@@ -22,12 +22,6 @@ pub(super) trait Unit {
     const LANES: usize;
     /// Whether [`Unit::dot`] takes bytes of eight bits with a sign.
     const SIGNED: bool;
-    /// Whether few rows are worth a request for the lines of the cache that come next.
-    const FETCHES: bool;
-
-    /// Asks for the line of the cache at an address, which need not exist.
-    #[inline(always)]
-    unsafe fn fetch(_: *const u8) {}
     unsafe fn load(at: *const u8) -> Self::Bytes;
     unsafe fn put(bytes: Self::Bytes, at: *mut u8);
     unsafe fn and(bytes: Self::Bytes, mask: u8) -> Self::Bytes;

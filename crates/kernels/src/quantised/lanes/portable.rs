@@ -13,7 +13,6 @@ impl Unit for Portable {
     type Floats = [f32; 4];
     const LANES: usize = 4;
     const SIGNED: bool = false;
-    const FETCHES: bool = false;
 
     #[inline(always)]
     unsafe fn load(at: *const u8) -> [u8; 16] {
@@ -49,12 +48,15 @@ impl Unit for Portable {
 
     #[inline(always)]
     unsafe fn dot(_: bool, sum: [i32; 4], bytes: [u8; 16], x: u32) -> [i32; 4] {
-        let x = x.to_le_bytes().map(|byte| byte as i8 as i16);
-        let products: [i16; 16] = from_fn(|i| (bytes[i] as i16).wrapping_mul(x[i % 4]));
-        from_fn(|i| {
-            let four = [0, 1, 2, 3].map(|c| products[4 * i + c] as i32);
-            sum[i].wrapping_add(four[0]).wrapping_add(four[1]).wrapping_add(four[2]).wrapping_add(four[3])
-        })
+        let x = x.to_le_bytes().map(|byte| byte as i8 as i32);
+        // pairs, which SSE2 adds at once
+        let pair = |i: usize| bytes[i] as i32 * x[i % 4] + bytes[i + 1] as i32 * x[i % 4 + 1];
+        [
+            sum[0].wrapping_add(pair(0) + pair(2)),
+            sum[1].wrapping_add(pair(4) + pair(6)),
+            sum[2].wrapping_add(pair(8) + pair(10)),
+            sum[3].wrapping_add(pair(12) + pair(14)),
+        ]
     }
 
     #[inline(always)]

@@ -13,13 +13,6 @@ impl Unit for Half {
     type Floats = __m256;
     const LANES: usize = 8;
     const SIGNED: bool = true;
-    const FETCHES: bool = true;
-
-    #[inline(always)]
-    unsafe fn fetch(at: *const u8) {
-        // SAFETY: a hint, for any address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
-    }
 
     #[inline(always)]
     unsafe fn load(at: *const u8) -> __m256i {

@@ -20,13 +20,6 @@ impl Unit for Wide {
     type Floats = __m512;
     const LANES: usize = 16;
     const SIGNED: bool = false;
-    const FETCHES: bool = true;
-
-    #[inline(always)]
-    unsafe fn fetch(at: *const u8) {
-        // SAFETY: a hint, for any address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
-    }
 
     #[inline(always)]
     unsafe fn load(at: *const u8) -> __m512i {
