@@ -1,14 +1,15 @@
 //! Linear maps whose weights are GGUF's blocks of two to eight bits with scales (ggml's formats), forward only.
 //!
-//! Weights are packed once, sixteen outputs side by side, as large as in the file (`panels`): then the numbers of four
-//! inputs of sixteen outputs are one register, an instruction multiplies them with four bytes of the activations, and
-//! sums of sixteen outputs never have to be added up across a register. As the bytes lie in the file, a register holds
-//! many inputs of one output, whose sum and scales cost as much again as the products.
+//! Weights are packed once, sixteen outputs side by side, nearly as small as in the file (`panels`; Q4_K takes 4.6 bits
+//! a value instead of 4.5): then the numbers of four inputs of sixteen outputs are one register, an instruction
+//! multiplies them with four bytes of the activations, and sums of sixteen outputs never have to be added up across a
+//! register. As the bytes lie in the file, a register holds many inputs of one output, whose sum and scales cost as much
+//! again as the products.
 //!
 //! Activations become bytes when they come, each 32 with a scale of their own in f32 (`inputs`). A few rows are
-//! multiplied with the packed numbers, which are unpacked in registers, so that one row takes the time to read the
-//! weight (`form`, `tile`); for many, a part of a panel at a time is unpacked to bytes in the cache first (`product`).
-//! Every output is one sum in the order of the inputs, so the number of threads changes nothing.
+//! multiplied with the packed numbers, which are unpacked in registers, so that one row takes little more than the time
+//! to read the weight (`form`, `tile`); for many, a part of a panel at a time is unpacked to bytes in the cache first
+//! (`product`). Every output is one sum in the order of the inputs, so the number of threads changes nothing.
 
 use candle_core::quantized::{QMatMul, QStorage, QTensor};
 use candle_core::{D, DType, Device, Module, Result, Tensor};
@@ -93,7 +94,7 @@ impl Weight {
     }
 
     /// (..., in) to (..., out), both of any float format. The inputs are rounded to bytes, each 32 with the scale that
-    /// makes the largest 127, which changes outputs by about a hundredth of their usual size. Of a row with a NaN or an
+    /// makes the largest 127, which changes outputs by less than a hundredth of their usual size. Of a row with a NaN or an
     /// infinity all outputs are NaN.
     ///
     /// # Errors
