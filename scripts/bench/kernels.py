@@ -2,16 +2,21 @@
 """Times the operators of crates/kernels beside PyTorch's: same shapes, same threads, in turn.
 
     cargo build --release -p kernels --example bench
-    python3 scripts/bench/kernels.py [--threads 1,2] [--rounds 7] [--only conv] [--candle]
+    python3 scripts/bench/kernels.py [--threads 1,2] [--rounds 7] [--only conv] [--candle] [--ggml COMMAND]
 
 Prints a Markdown table: PyTorch's milliseconds, ours, the ratio (below 1 we are faster) and its spread over the rounds.
 --candle adds candle's own operators. Needs a Python with torch.
+
+--ggml prints a table against ggml instead, of linear maps with quantised weights. The command is a resident server that
+multiplies as llama.cpp does, with the number of threads in the environment variable T: a line
+`q:FORMAT,rows,inputs,outputs SECONDS` in, `CASE median minimum runs` out, in milliseconds.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import shlex
 import statistics
 import subprocess
 import sys
@@ -52,6 +57,26 @@ CASES = [
     ("conv2d 128 ch 256x256", "conv2d", [1, 128, 128, 256, 256, 3, 1, 1]),
     ("lstm 512, 256 steps", "lstm", [1, 256, 512]),
     ("top 50 of 150000", "top_k", [1, 150000, 50]),
+]
+
+
+# the same with quantised weights, which ggml has too; bytes with a scale for each output stand beside its Q8_0
+QUANTISED = [
+    ("Q4_K 1x4096x4096", "quantised Q4_K", [1, 4096, 4096]),
+    ("Q8_0 1x4096x4096", "quantised Q8_0", [1, 4096, 4096]),
+    ("Q6_K 1x4096x4096", "quantised Q6_K", [1, 4096, 4096]),
+    ("Q4_0 1x4096x4096", "quantised Q4_0", [1, 4096, 4096]),
+    ("Q5_K 1x4096x4096", "quantised Q5_K", [1, 4096, 4096]),
+    ("Q4_K 1x1024x65024", "quantised Q4_K", [1, 1024, 65024]),
+    ("Q8_0 1x896x151936", "quantised Q8_0", [1, 896, 151936]),
+    ("Q4_K 128x4096x4096", "quantised Q4_K", [128, 4096, 4096]),
+    ("Q8_0 128x4096x4096", "quantised Q8_0", [128, 4096, 4096]),
+    ("Q6_K 128x4096x4096", "quantised Q6_K", [128, 4096, 4096]),
+    ("Q4_0 128x4096x4096", "quantised Q4_0", [128, 4096, 4096]),
+    ("Q8_0 128x896x4864", "quantised Q8_0", [128, 896, 4864]),
+    ("Q8_0 1x384x1536", "quantised Q8_0", [1, 384, 1536]),
+    ("int8 128x2048x2048", "linear_int8", [128, 2048, 2048]),
+    ("int8 1x4096x4096", "linear_int8", [1, 4096, 4096]),
 ]
 
 
@@ -164,12 +189,27 @@ class Server:
         return json.loads(line)
 
 
+class Ggml(Server):
+    def __init__(self, command, threads):
+        super().__init__(shlex.split(command), threads, T=str(threads))
+
+    def time(self, op, sizes):
+        case = ",".join([f"q:{op.partition(' ')[2] or 'Q8_0'}", *map(str, sizes)])
+        self.process.stdin.write(f"{case} 0.2\n")
+        self.process.stdin.flush()
+        words = self.process.stdout.readline().split()
+        if len(words) != 4 or words[0] != case:
+            sys.exit(f"{case}: ggml's server said {' '.join(words) or 'nothing'}")
+        return float(words[2]) / 1e3
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default="")
     parser.add_argument("--candle", action="store_true", help="time candle's own operators too")
+    parser.add_argument("--ggml", metavar="COMMAND", help="time maps with quantised weights, against this server")
     parser.add_argument("--bench", default=str(ROOT / "target/release/examples/bench"))
     parser.add_argument("--peer", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -177,16 +217,20 @@ def main():
         return peer(args.peer)
     for threads in map(int, args.threads.split(",")):
         ours = Server([args.bench], threads)
-        torch = Server([sys.executable, __file__, "--peer", str(threads)], threads)
+        name = "ggml" if args.ggml else "torch"
+        if args.ggml:
+            other = Ggml(args.ggml, threads)
+        else:
+            other = Server([sys.executable, __file__, "--peer", str(threads)], threads)
         candle = Server([args.bench], threads, ATELIER_KERNELS="candle") if args.candle else None
-        print(f"\n| f32, {threads} thread{'s' * (threads > 1)} | torch ms | ours ms | ours / torch | spread |" + (" candle / torch |" if candle else ""))
+        print(f"\n| {'' if args.ggml else 'f32, '}{threads} thread{'s' * (threads > 1)} | {name} ms | ours ms | ours / {name} | spread |" + (" candle / torch |" if candle else ""))
         print("|---|---:|---:|---:|---:|" + ("---:|" if candle else ""))
-        for name, op, sizes in CASES:
+        for name, op, sizes in QUANTISED if args.ggml else CASES:
             if args.only not in name:
                 continue
             rounds = []
             for _ in range(args.rounds):
-                rounds.append((torch.time(op, sizes), ours.time(op, sizes)))
+                rounds.append((other.time(op, sizes), ours.time(op, sizes)))
             ratios = sorted(b / a for a, b in rounds)
             a, b = (statistics.median(times) for times in zip(*rounds))
             line = f"| {name} | {1e3 * a:.3f} | {1e3 * b:.3f} | {statistics.median(ratios):.2f} | {ratios[0]:.2f} to {ratios[-1]:.2f} |"

@@ -1,4 +1,5 @@
 //! Times operators for scripts/bench/kernels.py: a line `{"op": ..., "sizes": [...]}` in, the seconds of the fastest run out.
+//! The operator "quantised" has the name of its format after a space.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;
@@ -7,6 +8,7 @@ use candle_core::{Device, Result, Tensor, Var};
 use kernels::attention::{self, attention};
 use kernels::conv::{self, Packed};
 use kernels::linear::{Weight, linear};
+use kernels::quantised::{self, Kind};
 use kernels::{activations, loss, lstm, norm, softmax, top_k};
 
 #[global_allocator]
@@ -33,7 +35,21 @@ fn vars(shapes: &[&[usize]]) -> Result<Vec<Var>> {
     shapes.iter().map(|shape| Var::from_tensor(&rand(shape)?)).collect()
 }
 
+/// A map whose weight has blocks of any numbers, and scales that are neither large nor infinite.
+fn quantised(kind: &str, s: &[usize]) -> Result<Run> {
+    let Some(kind) = Kind::ALL.into_iter().find(|known| format!("{known:?}") == kind) else {
+        return Err(candle_core::Error::Msg(format!("no format {kind}")));
+    };
+    let bytes: Vec<u8> =
+        (0..s[1] / kind.block() * kind.bytes() * s[2]).map(|i| ((i * 7919) >> 5) as u8 & 31).collect();
+    let (x, weight) = (rand(&s[..2])?, quantised::Weight::new(&bytes, kind, s[2], s[1])?);
+    Ok(run(move || weight.forward(&x)))
+}
+
 fn make(op: &str, s: &[usize]) -> Result<Run> {
+    if let Some(kind) = op.strip_prefix("quantised ") {
+        return quantised(kind, s);
+    }
     Ok(match op {
         "gelu" | "gelu_tanh" | "silu" | "leaky_relu" | "softmax" => {
             let x = rand(s)?;
@@ -67,9 +83,13 @@ fn make(op: &str, s: &[usize]) -> Result<Run> {
             let targets = Tensor::new(targets, &Device::Cpu)?;
             Box::new(move || loss::cross_entropy(&x, &targets)?.backward().map(drop))
         }
-        "linear" | "linear_bf16" => {
+        "linear" | "linear_bf16" | "linear_int8" => {
             let (x, w, b) = (rand(&s[..2])?, rand(&[s[2], s[1]])?, rand(&s[2..])?);
-            let weight = if op == "linear" { Weight::f32(&w)? } else { Weight::bf16(&w)? };
+            let weight = match op {
+                "linear" => Weight::f32(&w)?,
+                "linear_bf16" => Weight::bf16(&w)?,
+                _ => Weight::int8(&w)?,
+            };
             run(move || weight.forward(&x, Some(&b)))
         }
         "linear_train" => {

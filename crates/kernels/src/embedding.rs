@@ -31,7 +31,8 @@ pub fn embedding_sum(ids: &Tensor, weight: &Tensor) -> Result<Tensor> {
     Bags { ids: numbers(ids)?, count, shape }.apply(weight, true)
 }
 
-fn numbers(ids: &Tensor) -> Result<Vec<u32>> {
+/// The numbers of a tensor of ids.
+pub(crate) fn numbers(ids: &Tensor) -> Result<Vec<u32>> {
     if let (true, DType::I64) = (ids.device().is_cpu(), ids.dtype()) {
         let number = |id: i64| {
             u32::try_from(id).map_err(|_| candle_core::Error::Msg(format!("id {id} is no number of a row")))

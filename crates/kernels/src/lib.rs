@@ -15,6 +15,7 @@
 //! - [`loss`]: cross-entropy, fused with its softmax
 //! - [`lstm`](mod@lstm): a layer of long short-term memory
 //! - [`norm`]: layer, root-mean-square and group normalisation
+//! - [`quantised`]: linear maps whose weights are GGUF's blocks of two to eight bits
 //! - [`reorder`]: values in another order: rows for columns, pictures of twice the size
 //! - [`rope`]: rotary position embedding
 //! - [`rows`]: loops over rows of f32, spread over the cores
@@ -47,6 +48,7 @@ pub mod linear;
 pub mod loss;
 pub mod lstm;
 pub mod norm;
+pub mod quantised;
 pub mod reorder;
 pub mod rope;
 pub mod rows;
