@@ -122,7 +122,7 @@ impl<'a> Music<'a> {
             let chosen = (0..pieces.len().min(HELD_OUT_WINDOWS)).map(|index| {
                 let example = &pieces[index * pieces.len() / pieces.len().min(HELD_OUT_WINDOWS)];
                 let view = example.piece.view(&example.choices);
-                let first = rng.below(view.last_full(context) + 1);
+                let first = rng.below(view.ending(context + 1) + 1);
                 Window::of(&view.window(&example.piece, first, context + 1))
             });
             chosen.collect()
@@ -161,7 +161,7 @@ impl<'a> Music<'a> {
         let piece = example.piece.transposed(shifts[rng.below(shifts.len())]);
         let view = piece.view(&example.choices);
         // The beginning and the end of a piece have rules of their own: each is shown more often.
-        let last = view.last_full(context);
+        let last = view.ending(context + 1);
         let first = match rng.uniform() {
             place if place < 0.2 => 0,
             place if place < 0.4 => last,

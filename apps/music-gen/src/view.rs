@@ -52,15 +52,17 @@ impl View {
         self.len() == 0
     }
 
-    /// The last bar from which so many tokens follow to the end, the header's included; 0 where the piece is
-    /// shorter.
-    pub fn last_full(&self, context: usize) -> usize {
-        let mut tokens = self.header.len();
-        let reaches = |bar: &Vec<Shown>| {
-            tokens += bar.len();
-            tokens >= context
+    /// The first bar from which all to the end fits into so many tokens, the header's included; the last one where
+    /// none does.
+    pub fn ending(&self, tokens: usize) -> usize {
+        let mut left = tokens.saturating_sub(self.header.len());
+        let fits = |bar: &&Vec<Shown>| {
+            let fits = bar.len() <= left;
+            left = left.saturating_sub(bar.len());
+            fits
         };
-        self.bars.len() - self.bars.iter().rev().position(reaches).map_or(self.bars.len(), |bars| bars + 1)
+        let bars = self.bars.iter().rev().take_while(fits).count();
+        self.bars.len() - bars.max(1).min(self.bars.len())
     }
 
     /// At most so many tokens from a bar on, after the header of `piece`, which this is a view of.
@@ -157,8 +159,14 @@ mod tests {
         let view = piece.view(&piece.choices());
         // its count, two sections, the upper voice's pitches and lengths, three positions and what three voices do
         assert_eq!(view.bars[1].len(), 3 + 4 * 2 + 3 + 4 * 3);
-        assert_eq!(view.last_full(view.len() + 1), 0);
-        assert_eq!(view.last_full(view.header.len() + 2 * view.bars[1].len()), 2);
+        assert_eq!(view.ending(view.len()), 0);
+        // where a window begins there, it ends with the piece
+        let two = view.header.len() + view.bars[2].len() + view.bars[3].len();
+        assert_eq!(
+            (view.ending(two), view.ending(two + 1), view.ending(two - 1), view.ending(0)),
+            (2, 2, 3, 3)
+        );
+        assert_eq!(view.window(&piece, 2, two + 1).last(), view.bars[3].last());
         let whole = view.window(&piece, 0, usize::MAX);
         assert_eq!((whole.len(), whole[0].token), (view.len(), Token::Begin));
         let later = view.window(&piece, 2, 60);
