@@ -57,7 +57,7 @@ fn what_cannot_be_is_refused_in_one_line() -> Result<()> {
     refused(&|c| c.resblock_dilation_sizes[0] = vec![0], "resblock_dilation_sizes 0");
     refused(&|c| c.upsample_initial_channel = 3, "upsample_initial_channel 3");
     refused(&|c| c.model_in_dim = 0, "flow_size 0");
-    let vb = candle_nn::VarBuilder::zeros(DType::F32, &Device::Cpu);
+    let vb = models::vars::VarBuilder::zeros(DType::F32, &Device::Cpu);
     let one = HifiGan::new(&Config { speaker_embedding_size: 0, ..config }, Kind::Vits, vb)?;
     let frames = Tensor::zeros((1, 10, 2), DType::F32, &Device::Cpu)?;
     assert!(one.forward(&frames, Some(&frames)).unwrap_err().to_string().contains("one speaker"));

@@ -219,7 +219,7 @@ fn ignored_targets_do_not_count() -> Result<()> {
 fn refused(change: impl Fn(&mut Config), names: &str) {
     let mut cfg = small();
     change(&mut cfg);
-    let vb = candle_nn::VarBuilder::zeros(DType::F32, &Device::Cpu);
+    let vb = models::vars::VarBuilder::zeros(DType::F32, &Device::Cpu);
     let Err(error) = Llama::new(&cfg, vb) else { panic!("{names} was accepted") };
     let error = error.to_string();
     assert!(error.contains(names) && error.lines().count() == 1, "{error}");

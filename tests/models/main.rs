@@ -4,6 +4,7 @@
 
 mod checkpoint;
 mod decoding;
+mod gguf;
 mod golden;
 mod hifi_gan;
 mod llama;

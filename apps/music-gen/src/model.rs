@@ -5,9 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use candle_core::{DType, Device, Tensor};
-use candle_nn::VarBuilder;
 use models::checkpoint::{Checkpoint, Files};
 use models::nets::llama::Config;
+use models::vars::VarBuilder;
 
 use crate::compose::Composer;
 use crate::net::Net;

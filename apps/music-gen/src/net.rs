@@ -1,12 +1,13 @@
 //! The net: a Llama that is told, beside each token, what the grammar knows.
 
 use candle_core::{Device, Result, Tensor};
-use candle_nn::{VarBuilder, VarMap};
+use candle_nn::VarMap;
 use models::layers::dropout::Dropout;
 use models::layers::embedding::Embedding;
 use models::layers::init;
 use models::layers::sum::sum;
 use models::nets::llama::{Cache, Config, Llama};
+use models::vars::VarBuilder;
 
 use crate::grammar::FACTS;
 use crate::view::Shown;

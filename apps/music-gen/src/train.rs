@@ -79,7 +79,7 @@ pub struct Plan {
 pub fn train(
     corpus: &Corpus,
     plan: &Plan,
-    base: Option<candle_nn::VarBuilder>,
+    base: Option<models::vars::VarBuilder>,
     folder: &Path,
     device: &Device,
     on_step: &mut dyn FnMut(&Progress) -> ControlFlow<()>,

@@ -5,10 +5,10 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use candle_core::{DType, Device, Result, Shape, Tensor};
-use candle_nn::var_builder::SimpleBackend;
-use candle_nn::{Init, VarBuilder};
+use candle_nn::Init;
 use models::nets::hifi_gan::{self, HifiGan, Kind};
 use models::nets::unet::{self, Conditions, Each, UNet};
+use models::vars::{Source, VarBuilder};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -16,7 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Weights of any shape, of the size that keeps a signal's.
 struct Random(Vec<f32>);
 
-impl SimpleBackend for Random {
+impl Source for Random {
     fn get(&self, shape: Shape, _: &str, _: Init, _: DType, device: &Device) -> Result<Tensor> {
         let met: usize = shape.dims()[1..].iter().product();
         let scale = if shape.rank() > 1 { (met as f32).sqrt().recip() } else { 1. };
@@ -24,11 +24,7 @@ impl SimpleBackend for Random {
         Tensor::from_vec(values, shape, device)
     }
 
-    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
-        Err(candle_core::Error::Msg(format!("{name}: asked for without a shape")))
-    }
-
-    fn contains_tensor(&self, _: &str) -> bool {
+    fn contains(&self, _: &str) -> bool {
         true
     }
 }
@@ -40,7 +36,7 @@ fn rand(shape: &[usize]) -> Result<Tensor> {
 fn make(net: &str) -> Result<Box<dyn Fn() -> Result<()>>> {
     // a prime count, so that no two rows are alike
     let weights = Random(rand(&[65_521])?.to_vec1()?);
-    let vb = VarBuilder::from_backend(Box::new(weights), DType::F32, Device::Cpu);
+    let vb = VarBuilder::new(weights, DType::F32, &Device::Cpu);
     Ok(match net {
         "hifi_gan" => {
             let config = hifi_gan::Config {

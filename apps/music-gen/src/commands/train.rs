@@ -92,7 +92,7 @@ struct Base {
 }
 
 impl Base {
-    fn weights(&self, device: &candle_core::Device) -> candle_nn::VarBuilder<'static> {
+    fn weights(&self, device: &candle_core::Device) -> models::vars::VarBuilder<'static> {
         self.model.weights(candle_core::DType::F32, device)
     }
 }

@@ -4,6 +4,7 @@
 //! road. Nothing in them is trusted: each size, offset and name is checked before it is used.
 
 mod files;
+pub mod gguf;
 mod header;
 mod save;
 mod weights;
@@ -12,9 +13,8 @@ pub use files::Files;
 pub use header::Stored;
 pub use save::save;
 
+use crate::vars::VarBuilder;
 use candle_core::{DType, Device, Result};
-use candle_nn::VarBuilder;
-use candle_nn::var_builder::SimpleBackend;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use weights::{Backend, Weights};
@@ -45,8 +45,7 @@ impl Checkpoint {
 
     /// The tensors for a net, converted to `dtype` on `device` as they are asked for.
     pub fn vb(&self, dtype: DType, device: &Device) -> VarBuilder<'static> {
-        let backend: Box<dyn SimpleBackend> = Box::new(Backend(self.weights.clone()));
-        VarBuilder::from_backend(backend, dtype, device.clone())
+        VarBuilder::new(Backend(self.weights.clone()), dtype, device)
     }
 
     /// The number format that most of the values are stored in.

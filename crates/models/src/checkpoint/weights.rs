@@ -2,9 +2,9 @@
 
 use super::files::{Bytes, Files};
 use super::header::{self, Stored};
+use crate::vars::Source;
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::Init;
-use candle_nn::var_builder::SimpleBackend;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -91,30 +91,31 @@ fn plain(file: &str) -> bool {
 /// Hands tensors to a net.
 pub struct Backend(pub Arc<Weights>);
 
-impl SimpleBackend for Backend {
+impl Source for Backend {
     fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
-        let (file, stored, _) = self.0.find(name)?;
+        let (file, stored, bytes) = self.0.find(name)?;
         if stored.shape != shape.dims() {
             let (found, expected) = (&stored.shape, shape.dims());
             refuse!("{file}: tensor `{name}` is {found:?} where config.json asks for {expected:?}");
         }
-        self.get_unchecked(name, dtype, device)
-    }
-
-    fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
-        let (file, stored, bytes) = self.0.find(name)?;
         let Some(float) = stored.float() else {
             refuse!("{file}: tensor `{name}` is stored as {}, which is no plain float", stored.dtype);
         };
         tensor(bytes, float, dtype, &stored.shape, device)
     }
 
-    fn contains_tensor(&self, name: &str) -> bool {
+    fn contains(&self, name: &str) -> bool {
         self.0.tensors.contains_key(name)
     }
 }
 
-fn tensor(bytes: &[u8], stored: DType, asked: DType, shape: &[usize], device: &Device) -> Result<Tensor> {
+pub(super) fn tensor(
+    bytes: &[u8],
+    stored: DType,
+    asked: DType,
+    shape: &[usize],
+    device: &Device,
+) -> Result<Tensor> {
     match (stored, asked) {
         (DType::F16, DType::F16) => Tensor::from_vec(values(bytes, f16::from_le_bytes), shape, device),
         (DType::BF16, DType::BF16) => Tensor::from_vec(values(bytes, bf16::from_le_bytes), shape, device),

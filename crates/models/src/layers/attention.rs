@@ -5,8 +5,8 @@ use crate::layers::cache::LayerCache;
 use crate::layers::linear::Linear;
 use crate::layers::norm::RmsNorm;
 use crate::layers::rope::{Angles, rotate};
+use crate::vars::VarBuilder;
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 use kernels::attention::{Options, attention};
 use kernels::gradients::reshape;
 

@@ -1,8 +1,9 @@
 //! Convolutions over time (`N` = 1) and images (`N` = 2), and transposed ones, stored as PyTorch and the checkpoints
 //! have them.
 
+use crate::vars::VarBuilder;
 use candle_core::{DType, Result, Tensor};
-use candle_nn::{Init, VarBuilder};
+use candle_nn::Init;
 use kernels::conv::{self, Around, Packed};
 
 pub use kernels::conv::Options;

@@ -1,21 +1,19 @@
 //! Where a net's variables come from when it is to be trained: drawn afresh, or copied from a checkpoint.
 
+use crate::vars::{Source, VarBuilder};
 use candle_core::{DType, Device, Result, Shape, Tensor, Var};
-use candle_nn::var_builder::SimpleBackend;
-use candle_nn::{Init, VarBuilder, VarMap};
+use candle_nn::{Init, VarMap};
 
 /// Fresh f32 variables, added to `vars` as the net asks for them. Each value is a function of the seed, the
 /// variable's name and the place in it, so the order of creation does not matter.
 pub fn seeded(vars: &VarMap, seed: u64, device: &Device) -> VarBuilder<'static> {
-    let backend: Box<dyn SimpleBackend> = Box::new(Seeded { vars: vars.clone(), seed });
-    VarBuilder::from_backend(backend, DType::F32, device.clone())
+    VarBuilder::new(Seeded { vars: vars.clone(), seed }, DType::F32, device)
 }
 
 /// Variables that start as f32 copies of the tensors of `source`, added to `vars` as the net asks for them.
 pub fn trainable<'a>(vars: &VarMap, source: VarBuilder<'a>) -> VarBuilder<'a> {
     let device = source.device().clone();
-    let backend: Box<dyn SimpleBackend + 'a> = Box::new(Trainable { vars: vars.clone(), source });
-    VarBuilder::from_backend(backend, DType::F32, device)
+    VarBuilder::new(Trainable { vars: vars.clone(), source }, DType::F32, &device)
 }
 
 /// The variables of `vars` with their names, sorted, since the map itself has no order.
@@ -39,7 +37,7 @@ struct Seeded {
     seed: u64,
 }
 
-impl SimpleBackend for Seeded {
+impl Source for Seeded {
     fn get(&self, shape: Shape, name: &str, init: Init, _: DType, device: &Device) -> Result<Tensor> {
         let count = shape.elem_count();
         let values = match init {
@@ -50,11 +48,7 @@ impl SimpleBackend for Seeded {
         insert(&self.vars, name, &Tensor::from_vec(values, shape, device)?)
     }
 
-    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
-        refuse!("`{name}`: a fresh variable needs a shape")
-    }
-
-    fn contains_tensor(&self, _: &str) -> bool {
+    fn contains(&self, _: &str) -> bool {
         true
     }
 }
@@ -64,17 +58,13 @@ struct Trainable<'a> {
     source: VarBuilder<'a>,
 }
 
-impl SimpleBackend for Trainable<'_> {
+impl Source for Trainable<'_> {
     fn get(&self, shape: Shape, name: &str, init: Init, _: DType, _: &Device) -> Result<Tensor> {
         let values = self.source.get_with_hints_dtype(shape, name, init, DType::F32)?;
         insert(&self.vars, name, &values.copy()?)
     }
 
-    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
-        insert(&self.vars, name, &self.source.get_unchecked_dtype(name, DType::F32)?.copy()?)
-    }
-
-    fn contains_tensor(&self, name: &str) -> bool {
+    fn contains(&self, name: &str) -> bool {
         self.source.contains_tensor(name)
     }
 }

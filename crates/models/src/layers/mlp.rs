@@ -1,8 +1,8 @@
 //! The gated feed-forward block, SwiGLU and its like (Shazeer, 2020).
 
 use crate::layers::linear::Linear;
+use crate::vars::VarBuilder;
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 use kernels::activations::{gelu_mul, gelu_tanh_mul, silu_mul};
 
 /// What a gate is bent by.

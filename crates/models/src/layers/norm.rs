@@ -1,7 +1,8 @@
 //! Normalisations with their weights.
 
+use crate::vars::VarBuilder;
 use candle_core::{Result, Tensor};
-use candle_nn::{Init, VarBuilder};
+use candle_nn::Init;
 use kernels::norm::{add_layer_norm, add_rms_norm, group_norm, group_norm_silu, layer_norm, rms_norm};
 
 /// Rows scaled to a root mean square of one, then by a learned weight (Zhang and Sennrich, 2019).

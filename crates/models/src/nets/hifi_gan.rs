@@ -5,8 +5,9 @@
 //! residuals are computed inside the convolutions.
 
 use crate::layers::conv::{Conv1d, Options};
+use crate::vars::VarBuilder;
 use candle_core::{D, Result, Tensor};
-use candle_nn::{Init, VarBuilder};
+use candle_nn::Init;
 use kernels::activations::{leaky_relu, tanh};
 use kernels::conv::Around;
 use kernels::sum::mean;

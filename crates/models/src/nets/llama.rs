@@ -6,9 +6,11 @@
 //!
 //! - `config`: `config.json`
 //! - `family`: what tells the members apart
+//! - `gguf`: the same from the metadata and names of llama.cpp
 
 mod config;
 mod family;
+pub mod gguf;
 
 pub use config::{Config, OneOrMany};
 
@@ -22,8 +24,9 @@ use crate::layers::mlp::{self, Mlp};
 use crate::layers::norm::RmsNorm;
 use crate::layers::rope::{Angles, Rope};
 use crate::layers::sum::sum;
+use crate::vars::VarBuilder;
 use candle_core::{DType, Device, Result, Tensor};
-use candle_nn::{VarBuilder, VarMap};
+use candle_nn::VarMap;
 use family::{Family, Layer};
 use kernels::activations::tanh;
 
@@ -77,7 +80,7 @@ impl Llama {
         let (stdev, model) = (cfg.initializer_range, vb.pp("model"));
         let embed_tokens = Embedding::new(cfg.vocab_size, cfg.hidden_size, stdev, model.pp("embed_tokens"))?;
         let lm_head = match cfg.tie_word_embeddings {
-            true => Linear::tied(embed_tokens.weight().clone()),
+            true => Linear::tied(&embed_tokens, vb.format())?,
             false => Linear::new(cfg.hidden_size, cfg.vocab_size, false, stdev, vb.pp("lm_head"))?,
         };
         Ok(Self {

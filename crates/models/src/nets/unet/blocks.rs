@@ -5,8 +5,8 @@ use super::transformer::{Shape, Transformer};
 use crate::layers::conv::{Conv2d, Options};
 use crate::layers::linear::Linear;
 use crate::layers::norm::GroupNorm;
+use crate::vars::VarBuilder;
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 use kernels::conv::Around;
 use kernels::reorder::double;
 

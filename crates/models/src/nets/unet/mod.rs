@@ -15,9 +15,9 @@ pub use config::{Config, Each};
 use crate::layers::conv::{Conv2d, Options};
 use crate::layers::linear::Linear;
 use crate::layers::norm::GroupNorm;
+use crate::vars::VarBuilder;
 use blocks::{Level, Upsampler, downsampler};
 use candle_core::{DType, Result, Tensor};
-use candle_nn::VarBuilder;
 use kernels::activations::silu;
 use transformer::Shape;
 

@@ -3,8 +3,8 @@
 use super::stdev;
 use crate::layers::linear::Linear;
 use crate::layers::norm::{GroupNorm, LayerNorm};
+use crate::vars::VarBuilder;
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 use kernels::activations::gelu_mul;
 use kernels::attention::{Options, attention};
 use kernels::reorder::{swap, swap_add};
