@@ -9,4 +9,5 @@ mod golden;
 mod hifi_gan;
 mod llama;
 mod random;
+mod tokens;
 mod unet;

@@ -1,5 +1,5 @@
-//! Times nets for scripts/bench/nets.py: a net's name a line in, the seconds of the fastest run out. Weights are random, at
-//! the shapes of public checkpoints.
+//! Times nets for scripts/bench: for nets.py a net's name a line in, the seconds of the fastest run out, with random weights at
+//! the shapes of public checkpoints; for text.py a checkpoint's path in, JSON out.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;
@@ -84,8 +84,13 @@ type Made = (String, Box<dyn Fn() -> Result<()>>);
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     // the last net is kept, so that rounds do not build it anew
     let mut made: Option<Made> = None;
+    let mut text = None;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
+        if line.contains(['/', '\\']) {
+            writeln!(std::io::stdout(), "{}", text::run(&line, &mut text)?)?;
+            continue;
+        }
         let run = match made.take() {
             Some((name, run)) if name == line => run,
             other => {
@@ -97,4 +102,70 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         made = Some((line, run));
     }
     Ok(())
+}
+
+/// Decoder-only nets from files.
+mod text {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use candle_core::{DType, Device, Error, Result, Tensor};
+    use models::checkpoint::gguf::Gguf;
+    use models::checkpoint::{Checkpoint, Files};
+    use models::nets::llama::{Cache, Config, Llama, gguf};
+    use models::vars::Format;
+
+    /// A net and what loading it took.
+    pub struct Loaded {
+        path: String,
+        config: Config,
+        net: Llama,
+        seconds: f64,
+    }
+
+    const PROMPT: u32 = 512;
+    const STEPS: u32 = 64;
+
+    /// Seconds of a prompt, of a step after it and of loading, and the peak of memory, as JSON.
+    pub fn run(path: &str, loaded: &mut Option<Loaded>) -> Result<String> {
+        if loaded.as_ref().is_none_or(|loaded| loaded.path != path) {
+            drop(loaded.take());
+            let begin = Instant::now();
+            let (config, net) = load(path)?;
+            let seconds = begin.elapsed().as_secs_f64();
+            *loaded = Some(Loaded { path: path.to_string(), config, net, seconds });
+        }
+        let Some(Loaded { config, net, seconds, .. }) = loaded else { return Ok(String::new()) };
+        let mut cache = Cache::new(config);
+        let id = |i: u32| (i * i * 7 + 13 * i + 1) % config.vocab_size as u32;
+        let ids =
+            Tensor::from_vec((0..PROMPT).map(id).collect::<Vec<_>>(), (1, PROMPT as usize), &Device::Cpu)?;
+        let begin = Instant::now();
+        net.forward_last(&ids, &mut cache)?;
+        let prompt = begin.elapsed().as_secs_f64();
+        let begin = Instant::now();
+        for id in 0..STEPS {
+            net.forward_last(&Tensor::new(&[[id]], &Device::Cpu)?, &mut cache)?;
+        }
+        let step = begin.elapsed().as_secs_f64() / STEPS as f64;
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        let peak = peak.and_then(|peak| peak.trim().parse::<f64>().ok()).unwrap_or(0.) / 1e6;
+        Ok(format!(r#"{{"prompt": {prompt}, "step": {step}, "load": {seconds}, "peak": {peak}}}"#))
+    }
+
+    fn load(path: &str) -> Result<(Config, Llama)> {
+        if path.ends_with(".gguf") {
+            let folder = Path::new(path).parent().unwrap_or(Path::new(".")).to_path_buf();
+            let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
+            return gguf::load(Arc::new(Gguf::open(&Files::Dir(folder), &name)?), true, &Device::Cpu);
+        }
+        let Some((folder, dtype)) = path.rsplit_once(':') else { return Err(Error::Msg(path.to_string())) };
+        let checkpoint = Checkpoint::open(Files::Dir(folder.into()))?;
+        let format = if dtype == "bfloat16" { Format::Bf16 } else { Format::Plain };
+        let config: Config = checkpoint.config()?;
+        let net = Llama::new(&config, checkpoint.vb(DType::F32, &Device::Cpu).with_format(format))?;
+        Ok((config, net))
+    }
 }

@@ -6,6 +6,7 @@
 //! - [`layers`]: the parts that nets are made of: weights and what configures them
 //! - [`nets`]: one architecture a file, whichever app uses it
 //! - [`random`]: PyTorch's CPU generator, number for number
+//! - [`tokens`]: text to ids and back, conversations to text
 //! - [`vars`]: where a net's tensors come from, by name
 //! - `adamw`, `gradients`: what `training` needs of `kernels`
 
@@ -20,6 +21,7 @@ pub mod device;
 pub mod layers;
 pub mod nets;
 pub mod random;
+pub mod tokens;
 pub mod vars;
 
 pub use kernels::{adamw, gradients};
