@@ -4,7 +4,8 @@ use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 use kernels::embedding::{NOTHING, embedding, embedding_sum};
 
-/// Ids to rows of the table.
+/// Ids to rows of the table. A clone shares it.
+#[derive(Clone)]
 pub struct Embedding {
     weight: Tensor,
 }
