@@ -1,6 +1,7 @@
 //! Keys and values of the positions seen so far, so that each new one is computed once.
 
 use candle_core::{Result, Tensor};
+use kernels::embedding::embedding;
 use std::sync::Arc;
 
 /// One layer's keys and values, each (batch, capacity, heads, head_dim) of which a first part is filled.
@@ -17,6 +18,17 @@ impl LayerCache {
     /// from position 0 on, as attention takes them.
     pub fn append(&mut self, keys: &Tensor, values: &Tensor, start: usize) -> Result<(Tensor, Tensor)> {
         Ok((write(&mut self.keys, keys, start)?, write(&mut self.values, values, start)?))
+    }
+
+    /// Takes row `rows[i]` of the batch as its row `i`.
+    pub fn select(&mut self, rows: &[usize]) -> Result<()> {
+        for slot in [&mut self.keys, &mut self.values].into_iter().flatten() {
+            let dims = slot.dims().to_vec();
+            let ids: Vec<u32> = rows.iter().map(|row| *row as u32).collect();
+            let chosen = embedding(&Tensor::new(ids, slot.device())?, &slot.flatten_from(1)?)?;
+            *slot = Arc::new(chosen.reshape([&[rows.len()], &dims[1..]].concat())?);
+        }
+        Ok(())
     }
 }
 

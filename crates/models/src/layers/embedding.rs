@@ -7,7 +7,8 @@ use kernels::embedding::{NOTHING, embedding, embedding_sum};
 use kernels::quantised;
 use std::sync::Arc;
 
-/// Ids to rows of the table.
+/// Ids to rows of the table. A clone shares it.
+#[derive(Clone)]
 pub struct Embedding {
     table: Table,
     dtype: DType,

@@ -50,6 +50,11 @@ impl Linear {
         Ok(Self { weight, bias: None })
     }
 
+    /// The same with a bias (out) of its own.
+    pub fn tied_with_bias(weight: Tensor, bias: Tensor) -> Self {
+        Self { weight, bias: Some(bias) }
+    }
+
     /// (..., in) to (..., out).
     pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
         match (&self.weight, &self.bias) {

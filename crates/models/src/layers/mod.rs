@@ -11,5 +11,6 @@ pub mod linear;
 pub mod mlp;
 pub mod norm;
 pub mod rope;
+pub mod transformer;
 
 pub use kernels::{dropout, loss, sum};

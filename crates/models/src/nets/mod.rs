@@ -2,4 +2,6 @@
 
 pub mod hifi_gan;
 pub mod llama;
+pub mod seq2seq;
 pub mod unet;
+pub mod whisper;
