@@ -9,3 +9,4 @@ mod hifi_gan;
 mod llama;
 mod random;
 mod unet;
+mod vae;

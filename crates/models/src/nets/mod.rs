@@ -3,3 +3,4 @@
 pub mod hifi_gan;
 pub mod llama;
 pub mod unet;
+pub mod vae;
