@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod checkpoint;
+mod clip;
 mod decoding;
 mod golden;
 mod hifi_gan;

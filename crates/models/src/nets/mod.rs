@@ -1,5 +1,6 @@
 //! One architecture a file or folder, whichever app uses it.
 
+pub mod clip;
 pub mod hifi_gan;
 pub mod llama;
 pub mod unet;
