@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod checkpoint;
+mod clip;
 mod decoding;
 mod gguf;
 mod golden;
@@ -11,3 +12,4 @@ mod llama;
 mod random;
 mod tokens;
 mod unet;
+mod vae;

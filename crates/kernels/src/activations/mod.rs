@@ -27,6 +27,11 @@ pub fn gelu_tanh(xs: &Tensor) -> Result<Tensor> {
     apply(GeluTanh, xs)
 }
 
+/// [`gelu`] as CLIP approximates it: `x / (1 + e^(-1.702 x))`.
+pub fn quick_gelu(xs: &Tensor) -> Result<Tensor> {
+    apply(QuickGelu, xs)
+}
+
 /// `x / (1 + e^-x)`, also called swish.
 pub fn silu(xs: &Tensor) -> Result<Tensor> {
     apply(Silu, xs)
@@ -145,6 +150,28 @@ impl Function for GeluTanh {
 
     fn composite(self, xs: &Tensor) -> Result<Tensor> {
         xs.gelu()
+    }
+}
+
+#[derive(Clone, Copy)]
+struct QuickGelu;
+
+impl QuickGelu {
+    const RATE: f32 = 1.702;
+}
+
+impl Function for QuickGelu {
+    const NAME: &'static str = "quick-gelu";
+
+    #[inline(always)]
+    fn both(self, m: Fma, x: f32) -> (f32, f32) {
+        let sigmoid = elementary::sigmoid(m, Self::RATE * x);
+        let value = x * sigmoid;
+        (value, m.add(Self::RATE * value, 1. - sigmoid, sigmoid))
+    }
+
+    fn composite(self, xs: &Tensor) -> Result<Tensor> {
+        xs * Sigmoid.composite(&(xs * Self::RATE as f64)?)?
     }
 }
 

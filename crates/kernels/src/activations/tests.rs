@@ -97,6 +97,7 @@ fn values_and_gradients_equal_references_at_every_level() {
     let sigmoid = |x: f64| 1. / (1. + (-x).exp());
     check(Gelu, |x| x * distribution(x), 5e-6);
     check(GeluTanh, gelu_tanh_of, 1e-5);
+    check(QuickGelu, |x| x / (1. + (-1.702 * x).exp()), 1e-5);
     check(Silu, |x| x / (1. + (-x).exp()), 1e-6);
     check(Relu, |x| if x < 0. { 0. } else { x }, 0.);
     check(LeakyRelu { slope: 0.1 }, leaky_of, 1e-7);
@@ -108,9 +109,10 @@ fn values_and_gradients_equal_references_at_every_level() {
 fn tensors_of_any_layout_equal_the_composites() -> Result<()> {
     let xs = random((5, 33), 1)?;
     type Pair = (fn(&Tensor) -> Result<Tensor>, fn(&Tensor) -> Result<Tensor>);
-    let pairs: [Pair; 7] = [
+    let pairs: [Pair; 8] = [
         (gelu, |xs| Gelu.composite(xs)),
         (gelu_tanh, |xs| GeluTanh.composite(xs)),
+        (quick_gelu, |xs| QuickGelu.composite(xs)),
         (silu, |xs| Silu.composite(xs)),
         (relu, |xs| Relu.composite(xs)),
         (|xs| leaky_relu(xs, 0.2), |xs| LeakyRelu { slope: 0.2 }.composite(xs)),

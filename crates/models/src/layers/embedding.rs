@@ -14,6 +14,7 @@ pub struct Embedding {
     dtype: DType,
 }
 
+#[derive(Clone)]
 enum Table {
     Plain(Tensor),
     Blocks(Arc<quantised::Weight>),

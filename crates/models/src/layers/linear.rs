@@ -50,9 +50,9 @@ impl Linear {
         Ok(Self { weight, bias: None })
     }
 
-    /// The same with a bias (out) of its own.
-    pub fn tied_with_bias(weight: Tensor, bias: Tensor) -> Self {
-        Self { weight, bias: Some(bias) }
+    /// The same map with another bias.
+    pub fn with_bias(self, bias: Tensor) -> Self {
+        Self { bias: Some(bias), ..self }
     }
 
     /// (..., in) to (..., out).

@@ -1,7 +1,9 @@
 //! One architecture a file or folder, whichever app uses it.
 
+pub mod clip;
 pub mod hifi_gan;
 pub mod llama;
 pub mod seq2seq;
 pub mod unet;
+pub mod vae;
 pub mod whisper;

@@ -1,8 +1,8 @@
 //! Attention of several heads (Vaswani et al., 2017) with its projections, over a sequence's own positions or another's.
 
 use crate::layers::linear::Linear;
+use crate::vars::VarBuilder;
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 use kernels::attention::{Options, attention, attention_weights};
 use kernels::gradients::reshape;
 

@@ -22,10 +22,10 @@ use crate::layers::dropout::Dropout;
 use crate::layers::linear::Linear;
 use crate::layers::norm::LayerNorm;
 use crate::layers::sum::sum;
+use crate::vars::VarBuilder;
 use attention::{Attention, Keys};
 use cache::Memory;
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 use kernels::activations::{gelu, gelu_tanh, relu, silu};
 use kernels::attention::Options;
 

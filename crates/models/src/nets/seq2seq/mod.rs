@@ -14,9 +14,10 @@ use crate::layers::embedding::Embedding;
 use crate::layers::init;
 use crate::layers::linear::Linear;
 use crate::layers::transformer::{Decoder, Embed, Positions, Sinusoids, Stack};
+use crate::vars::VarBuilder;
 use candle_core::{DType, Device, Result, Tensor};
+use candle_nn::Init;
 use candle_nn::VarMap;
-use candle_nn::{Init, VarBuilder};
 use config::Kind;
 use kernels::gradients::reshape;
 
@@ -158,18 +159,15 @@ impl Seq2Seq {
 
 fn output(cfg: &Config, kind: Kind, tokens: &Embedding, vb: &VarBuilder) -> Result<Linear> {
     let vocab = cfg.target_vocab();
-    let weight = match cfg.tie_word_embeddings {
-        true => tokens.weight().clone(),
-        false => {
-            let init = Init::Randn { mean: 0., stdev: cfg.init_std };
-            vb.get_with_hints((vocab, cfg.d_model), "lm_head.weight", init)?
-        }
+    let map = match cfg.tie_word_embeddings {
+        true => Linear::tied(tokens, vb.format())?,
+        false => Linear::new(cfg.d_model, vocab, false, cfg.init_std, vb.pp("lm_head"))?,
     };
     if kind == Kind::M2m100 || !vb.contains_tensor("final_logits_bias") {
-        return Ok(Linear::tied(weight));
+        return Ok(map);
     }
     let bias = vb.get_with_hints((1, vocab), "final_logits_bias", Init::Const(0.))?;
-    Ok(Linear::tied_with_bias(weight, reshape(&bias, vocab)?))
+    Ok(map.with_bias(reshape(&bias, vocab)?))
 }
 
 fn positions(cfg: &Config, kind: Kind, vb: &VarBuilder) -> Result<Positions> {

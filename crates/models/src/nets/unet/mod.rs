@@ -10,13 +10,14 @@ mod config;
 mod transformer;
 
 pub use blocks::{Residual, Sizes};
+pub(super) use blocks::{Upsampler, downsampler};
 pub use config::{Config, Each};
 
 use crate::layers::conv::{Conv2d, Options};
 use crate::layers::linear::Linear;
 use crate::layers::norm::GroupNorm;
 use crate::vars::VarBuilder;
-use blocks::{Level, Upsampler, downsampler};
+use blocks::Level;
 use candle_core::{DType, Result, Tensor};
 use kernels::activations::silu;
 use transformer::Shape;
@@ -61,7 +62,7 @@ impl Embedding {
 }
 
 /// Standard deviation of a fresh weight that so many values meet in.
-fn stdev(inputs: usize) -> f64 {
+pub(super) fn stdev(inputs: usize) -> f64 {
     (3. * inputs as f64).recip().sqrt()
 }
 

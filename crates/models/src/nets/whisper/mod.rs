@@ -16,9 +16,10 @@ use crate::layers::embedding::Embedding;
 use crate::layers::init;
 use crate::layers::linear::Linear;
 use crate::layers::transformer::{Activation, Decoder, Embed, Positions, Sinusoids, Stack};
+use crate::vars::VarBuilder;
 use candle_core::{Device, Result, Tensor};
+use candle_nn::Init;
 use candle_nn::VarMap;
-use candle_nn::{Init, VarBuilder};
 use kernels::reorder::{swap, swap_add};
 use kernels::sum::sum;
 
@@ -52,7 +53,7 @@ impl Whisper {
         };
         let tokens = Embedding::new(cfg.vocab_size, size, stdev, mouth.pp("embed_tokens"))?;
         let output = match cfg.tie_word_embeddings {
-            true => Linear::tied(tokens.weight().clone()),
+            true => Linear::tied(&tokens, vb.format())?,
             false => Linear::new(size, cfg.vocab_size, false, stdev, vb.pp("proj_out"))?,
         };
         Ok(Self {
