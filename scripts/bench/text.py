@@ -205,7 +205,7 @@ def main():
     if args.role:
         return make_models(args.folder, args.role)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    ours = str(target / "release" / "examples" / "bench_models")
+    ours = os.environ.get("BENCH_MODELS", str(target / "release" / "examples" / "bench_models"))
     print(f"\n| {args.threads} threads | peer | prompt ms | ours | ratio | spread | tokens/s | ours | ratio of times | spread "
           "| load s | ours | peak GB | ours |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for name in MODELS:

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod beam;
 mod checkpoint;
 mod clip;
 mod decoding;

@@ -57,7 +57,7 @@ pub use print::{
     stdin_is_piped,
 };
 pub use progress::{Bar, Progress};
-pub use start::{interrupted, seconds_since_start, start, stop_gently};
+pub use start::{go_on, interrupted, seconds_since_start, start, stop_gently};
 
 // The allocator of every app: tensors come and go on many threads, and mimalloc keeps that cheap.
 #[global_allocator]

@@ -41,6 +41,11 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
+/// Forgets a Ctrl-C that came since [`stop_gently`]: what it stopped is over.
+pub fn go_on() {
+    INTERRUPTED.store(false, Ordering::Relaxed);
+}
+
 /// Seconds since the process began: by the system's account of it where there is one (Linux, to a
 /// hundredth), else since [`start`].
 pub fn seconds_since_start() -> f64 {

@@ -101,6 +101,14 @@ impl Rope {
         Ok(Angles { cos: tensor(cos)?, sin: tensor(sin)? })
     }
 
+    /// The length of a text beyond which the rates of all its positions are others.
+    pub fn turns_after(&self) -> Option<usize> {
+        match &self.stretch {
+            Stretch::Long { short, long, positions, .. } if short != long => Some(*positions),
+            _ => None,
+        }
+    }
+
     /// The rates for a text of so many tokens.
     fn rates(&self, len: usize) -> Vec<f32> {
         let plain = |theta: f64| -> Vec<f32> {

@@ -63,6 +63,14 @@ impl Cache {
         self.len == 0
     }
 
+    /// Takes row `rows[i]` of the batch as its row `i`: for beam search, or to give one prompt several continuations.
+    ///
+    /// # Errors
+    /// A row that is not there.
+    pub fn select(&mut self, rows: &[usize]) -> Result<()> {
+        self.layers.iter_mut().try_for_each(|layer| layer.select(rows))
+    }
+
     /// Forgets all positions from `len` on.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
@@ -132,6 +140,12 @@ impl Llama {
             Some(scale) => xs.broadcast_mul(&Tensor::new(scale as f32, xs.device())?.to_dtype(xs.dtype())?),
             None => Ok(xs),
         }
+    }
+
+    /// The length beyond which positions are told otherwise than up to it (Phi-3's longer variants): what a cache holds
+    /// then is of the other kind, so transformers reads the whole text again at that place, and so must a generation.
+    pub fn turns_after(&self) -> Option<usize> {
+        self.family.ropes.iter().find_map(Rope::turns_after)
     }
 
     /// Embeddings (batch, time, size), which follow what the cache has seen, to the states before the output

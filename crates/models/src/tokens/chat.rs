@@ -2,6 +2,7 @@
 
 use super::{CONFIG, line, named};
 use crate::checkpoint::Files;
+use crate::checkpoint::gguf::{Gguf, List};
 use candle_core::Result;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -75,6 +76,25 @@ impl Template {
             Some(_) => refuse!("{}: chat_template is neither a text nor a list", files.describe(CONFIG)),
         };
         Ok(Some(Self { source, tokens }))
+    }
+
+    /// The template in a GGUF file's metadata; nothing where it has none.
+    ///
+    /// # Errors
+    /// Metadata that is not as it must be.
+    pub fn from_gguf(gguf: &Gguf) -> Result<Option<Self>> {
+        let meta = gguf.metadata();
+        let Some(source) = meta.text("tokenizer.chat_template")? else { return Ok(None) };
+        let mut tokens = Map::new();
+        for (name, key) in [("bos_token", "bos_token_id"), ("eos_token", "eos_token_id")] {
+            let id = meta.size(&format!("tokenizer.ggml.{key}"))?;
+            if let (Some(id), Some(List::Text(texts))) = (id, meta.list("tokenizer.ggml.tokens")?)
+                && let Some(token) = texts.get(id)
+            {
+                tokens.insert(name.to_string(), token.clone().into());
+            }
+        }
+        Ok(Some(Self { source: source.to_string(), tokens }))
     }
 
     /// A template by its text, and the tokens that it may name, such as (`bos_token`, `<s>`).

@@ -5,15 +5,18 @@
 //! and the vocabulary in a GGUF file (`gguf`).
 //!
 //! - `chat`: a conversation as the text that a model was taught to answer
+//! - `learned`: a tokenizer of one's own
 //! - `stream`: text as ids come, never in the middle of a character
 
 mod byte_level;
 pub mod chat;
 mod gguf;
+mod learned;
 mod pieces;
 mod sentencepiece;
 mod stream;
 
+pub use learned::LearnedTokens;
 pub use stream::Stream;
 
 use crate::checkpoint::Files;

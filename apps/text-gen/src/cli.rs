@@ -1,0 +1,201 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+use cli::{
+    CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, SamplingArgs, TalkArgs, TrainArgs,
+};
+
+/// Continue, answer and score text
+#[derive(Parser, Debug)]
+#[command(name = "text-gen", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = "Examples:
+  text-gen \"The old house\"                     go on from a few words
+  text-gen --model smollm2-360m \"Why is it so?\" ask a model that was taught to answer
+  text-gen --model smollm2-360m --chat          talk to it
+  text-gen --model llama.gguf --raw notes.txt   go on from a file, without a chat template
+  text-gen score book.txt                       how likely a text is
+  text-gen train --data letters/ --out mine     learn from text files
+  text-gen --model mine                         and write in their manner")]
+pub struct Cli {
+    /// Another verb than generating.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// Generating.
+    #[command(flatten)]
+    pub generate: GenerateArgs,
+}
+
+/// The verbs beside generating.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Learn from text files
+    Train(Train),
+    /// Log-likelihood, perplexity and bits per byte of texts
+    Score(Score),
+    /// List, show, download and delete models
+    Models(ModelsCommand),
+    /// Print a completion script for a shell
+    Completions(CompletionsCommand),
+}
+
+/// `text-gen [PROMPT...]`
+#[derive(Args, Debug, Default)]
+pub struct GenerateArgs {
+    /// Words to go on from or to answer, or files with them; `-` is stdin [default: the model begins]
+    #[arg(value_name = "PROMPT")]
+    pub prompts: Vec<String>,
+
+    /// As PROMPT, but never a file or a verb
+    #[arg(long, value_name = "PROMPT")]
+    pub text: Vec<String>,
+
+    /// A conversation to answer: a JSON array of objects with role and content
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompts", "text", "raw", "system", "chat"])]
+    pub messages: Option<PathBuf>,
+
+    /// Talk: each line that you type is answered, and what was said is remembered
+    #[arg(long, conflicts_with_all = ["prompts", "text", "raw", "count", "output", "logprobs", "beam"])]
+    pub chat: bool,
+
+    /// What the model is told before a conversation
+    #[arg(long, value_name = "TEXT", conflicts_with = "raw")]
+    pub system: Option<String>,
+
+    /// Go on from PROMPT as it is, without the model's chat template
+    #[arg(long)]
+    pub raw: bool,
+
+    /// Tokens to add at most [default: what the model asks for, or 256]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_tokens: Option<u32>,
+
+    /// Text that ends the answer; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
+
+    /// Token that ends the answer, by its id; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub stop_id: Vec<u32>,
+
+    /// How many answers to each prompt, each with the next seed
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub count: Option<u32>,
+
+    /// Search with N hypotheses instead of drawing
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Sampling")]
+    pub beam: Option<u16>,
+
+    /// Of a beam search: scores are divided by the length to the power of X [default: the model's, or 1]
+    #[arg(long, value_name = "X", requires = "beam", allow_negative_numbers = true, value_parser = penalty, help_heading = "Sampling")]
+    pub length_penalty: Option<f32>,
+
+    /// Taken off a token's logit for each time that it was added already
+    #[arg(long, value_name = "X", default_value_t = 0., allow_negative_numbers = true, value_parser = penalty, help_heading = "Sampling")]
+    pub frequency_penalty: f32,
+
+    /// Taken off a token's logit once it was added
+    #[arg(long, value_name = "X", default_value_t = 0., allow_negative_numbers = true, value_parser = penalty, help_heading = "Sampling")]
+    pub presence_penalty: f32,
+
+    /// With --json: the N most likely tokens at each step, with their log-probabilities
+    #[arg(long, value_name = "N", requires = "json", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub logprobs: Option<u16>,
+
+    /// How tokens are drawn.
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// Where the result goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `text-gen score`
+#[derive(Args, Debug)]
+pub struct Score {
+    /// Texts to score; `-` is stdin
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Tokens from one window to the next [default: half of what the model sees at once]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub stride: Option<u32>,
+
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// How much is said.
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+/// `text-gen train`
+#[derive(Args, Debug)]
+pub struct Train {
+    /// What every training takes.
+    #[command(flatten)]
+    pub train: TrainArgs,
+
+    /// Tokens of a new tokenizer, 258 to 65536 [default: by the size of the data, up to 8192]
+    #[arg(conflicts_with = "base", long, value_name = "N", value_parser = clap::value_parser!(u32).range(258..=65_536), help_heading = "Training")]
+    pub vocabulary: Option<u32>,
+
+    /// Width of a new net, a multiple of 64
+    #[arg(conflicts_with = "base", long, value_name = "N", default_value_t = 256, value_parser = width, help_heading = "Training")]
+    pub width: usize,
+
+    /// Layers of a new net, 1 to 48
+    #[arg(conflicts_with = "base", long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=48), help_heading = "Training")]
+    pub layers: u16,
+
+    /// Tokens that a new net sees at once, 32 to 8192
+    #[arg(conflicts_with = "base", long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(32..=8192), help_heading = "Training")]
+    pub context: u16,
+
+    /// Share of the activations that are dropped while learning, 0 to 0.9
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = dropout, help_heading = "Training")]
+    pub dropout: f32,
+
+    /// Seconds between two checkpoints, from which a training that was cut off goes on
+    #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = seconds, help_heading = "Training")]
+    pub checkpoint: f64,
+
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+fn number<T: FromStr + PartialOrd>(text: &str, low: T, high: T, wanted: &str) -> Result<T, String> {
+    text.parse().ok().filter(|value| *value >= low && *value <= high).ok_or_else(|| wanted.to_string())
+}
+
+fn penalty(text: &str) -> Result<f32, String> {
+    number(text, -100., 100., "a number from -100 to 100")
+}
+
+fn dropout(text: &str) -> Result<f32, String> {
+    number(text, 0., 0.9, "a number from 0 to 0.9")
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    number(text, 0.01, 86_400., "a number from 0.01 to 86400")
+}
+
+fn width(text: &str) -> Result<usize, String> {
+    let wanted = "a multiple of 64, up to 4096";
+    number(text, 64, 4096, wanted).and_then(|width: usize| match width.is_multiple_of(64) {
+        true => Ok(width),
+        false => Err(wanted.to_string()),
+    })
+}

@@ -1,0 +1,346 @@
+//! `text-gen [PROMPT...]`: an answer to each, with one load of the model.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use batch::{Content, Event, Item, Journal, Recipe};
+use cli::{Exit, Progress, Target, Timings, print_json, print_line, print_text, usage};
+use models::decoding::Sampling;
+use models::tokens::chat::Message;
+use serde::Serialize;
+use text_gen::{Answer, Finish, Model, Prompt, Session};
+
+use crate::cli::GenerateArgs;
+
+/// Grows when the form of the output does.
+const SCHEMA: u32 = 1;
+
+/// Where a prompt comes from.
+#[derive(Debug, Clone, PartialEq)]
+enum Source {
+    Text(String),
+    File(PathBuf),
+    Stdin,
+    Messages(PathBuf),
+}
+
+/// One answer to make.
+#[derive(Debug, Clone)]
+struct Task {
+    source: Source,
+    seed: u64,
+}
+
+struct Run<'a> {
+    args: &'a GenerateArgs,
+    model: Model,
+    name: String,
+    revision: Option<String>,
+    progress: Progress,
+    load_s: f64,
+}
+
+/// One line of `--json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    model: &'a str,
+    revision: Option<&'a str>,
+    seed: u64,
+    sampling: &'a Sampling,
+    beam: usize,
+    prompt: &'a str,
+    prompt_ids: &'a [u32],
+    ids: &'a [u32],
+    text: &'a str,
+    finish: Finish,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<Vec<serde_json::Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<String>,
+    timings: Timings,
+}
+
+/// Generates what was asked for.
+pub fn run(args: &GenerateArgs) -> Result<Exit> {
+    args.compute.apply()?;
+    let tasks = tasks(args)?;
+    let target = args.output.target();
+    match &target {
+        Target::File(path) if tasks.len() > 1 => {
+            return Err(usage(format!(
+                "-o {}: {} answers need a folder: -o DIR/",
+                path.display(),
+                tasks.len()
+            )));
+        }
+        Target::File(path) if path.exists() && !args.output.force => {
+            bail!("{}: exists; --force overwrites it", path.display());
+        }
+        _ => {}
+    }
+    let progress = Progress::new(&args.output.talk);
+    let began = Instant::now();
+    let (model, found) = super::load(&args.model, &args.compute, &progress)?;
+    let load_s = began.elapsed().as_secs_f64();
+    let run = Run { args, model, name: found.name, revision: found.revision, progress, load_s };
+    match target {
+        Target::Folder(folder) => run.to_folder(&tasks, &folder),
+        Target::File(path) => run.to_file(&tasks[0], &path, args.output.force).map(|_| Exit::Done),
+        Target::Stdout | Target::Default => run.to_stdout(&tasks),
+    }
+}
+
+fn tasks(args: &GenerateArgs) -> Result<Vec<Task>> {
+    let mut sources = Vec::new();
+    for word in &args.prompts {
+        sources.push(source(word)?);
+    }
+    sources.extend(args.text.iter().cloned().map(Source::Text));
+    sources.extend(args.messages.iter().cloned().map(Source::Messages));
+    if sources.is_empty() {
+        sources.push(if cli::stdin_is_piped() { Source::Stdin } else { Source::Text(String::new()) });
+    }
+    if sources.iter().filter(|source| **source == Source::Stdin).count() > 1 {
+        return Err(usage("`-` stands for stdin, which can be read once only"));
+    }
+    let seed = args.compute.seed();
+    let seeds = (0..args.count.unwrap_or(1) as u64).map(|number| seed.wrapping_add(number));
+    let each = |source: Source| seeds.clone().map(move |seed| Task { source: source.clone(), seed });
+    Ok(sources.into_iter().flat_map(each).collect())
+}
+
+/// A file that exists, stdin, or words; what looks like a file and is none is not taken for words.
+fn source(word: &str) -> Result<Source> {
+    let path = Path::new(word);
+    if word == "-" {
+        return Ok(Source::Stdin);
+    }
+    if !word.contains(char::is_whitespace) {
+        if path.is_file() {
+            return Ok(Source::File(path.to_path_buf()));
+        }
+        let known = path
+            .extension()
+            .is_some_and(|end| ["txt", "md", "text", "json"].iter().any(|known| end == *known));
+        if known || word.contains(std::path::MAIN_SEPARATOR) {
+            return Err(usage(format!(
+                "{word}: there is no such file; if these are the words, use --text {word:?}"
+            )));
+        }
+    } else if path.is_file() {
+        return Ok(Source::File(path.to_path_buf()));
+    }
+    Ok(Source::Text(word.to_string()))
+}
+
+/// The text of a file, without the line break that ends its last line.
+fn read(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    text(bytes).with_context(|| path.display().to_string())
+}
+
+fn text(bytes: Vec<u8>) -> Result<String> {
+    let mut text = String::from_utf8(bytes).context("not UTF-8 text")?;
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text)
+}
+
+impl Run<'_> {
+    fn prompt(&self, task: &Task) -> Result<(String, Prompt)> {
+        let words = match &task.source {
+            Source::Messages(path) => {
+                let words = read(path)?;
+                let messages: Vec<Message> =
+                    serde_json::from_str(&words).with_context(|| path.display().to_string())?;
+                return Ok((words, Prompt::Messages(messages)));
+            }
+            Source::Text(words) => words.clone(),
+            Source::File(path) => read(path)?,
+            Source::Stdin => text(cli::read_stdin()?).context("stdin")?,
+        };
+        // nothing to answer: even a model that answers begins a text of its own
+        let raw = self.args.raw || words.is_empty();
+        let prompt = Prompt::of(&words, self.args.system.as_deref(), raw, &self.model)?;
+        Ok((words, prompt))
+    }
+
+    /// The answer, told as it comes, and the line of `--json`.
+    fn answer(
+        &self,
+        task: &Task,
+        on_text: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<(String, Vec<u32>, Answer, Sampling)> {
+        let (words, prompt) = self.prompt(task)?;
+        let ids = prompt.ids(&self.model)?;
+        let request = super::request(self.args, &self.model, task.seed);
+        let answer =
+            self.model.generate(&ids, &request, Vec::new(), &mut Session::new(&self.model), on_text)?;
+        Ok((words, ids, answer, request.sampling))
+    }
+
+    fn to_stdout(&self, tasks: &[Task]) -> Result<Exit> {
+        let json = self.args.output.talk.json;
+        for (number, task) in tasks.iter().enumerate() {
+            if json {
+                let made = self.answer(task, &mut |_| true)?;
+                print_json(&self.line(task, &made, None))?;
+                continue;
+            }
+            if number > 0 {
+                print_line("")?;
+            }
+            // a text goes on behind its own words, an answer stands alone
+            let (words, prompt) = self.prompt(task)?;
+            if matches!(prompt, Prompt::Text(_)) {
+                print_text(&words)?;
+            }
+            let mut closed = None;
+            let (.., answer, _) = self.answer(task, &mut |text| match print_text(text) {
+                Ok(()) => true,
+                Err(error) => {
+                    closed = Some(error);
+                    false
+                }
+            })?;
+            if let Some(error) = closed {
+                return Err(error);
+            }
+            print_line("")?;
+            let rate =
+                (answer.ids.len() as f64 - 1.).max(0.) / (answer.seconds - answer.prompt_seconds).max(1e-9);
+            self.progress.detail(format!(
+                "{} tokens, {rate:.0} a second, seed {}",
+                answer.ids.len(),
+                task.seed
+            ));
+        }
+        Ok(Exit::Done)
+    }
+
+    fn to_file(&self, task: &Task, path: &Path, force: bool) -> Result<Vec<PathBuf>> {
+        let bar = self.progress.spinner("writing");
+        let made = self.answer(task, &mut |_| true)?;
+        bar.finish();
+        let (words, _, answer, _) = &made;
+        let begins = if matches!(self.prompt_kind(words), Prompt::Text(_)) { words.as_str() } else { "" };
+        batch::write_bytes(path, format!("{begins}{}\n", answer.text).as_bytes(), force)?;
+        let told = match self.args.output.talk.json {
+            true => print_json(&self.line(task, &made, Some(path))),
+            false => cli::print_path(path),
+        };
+        told.or_else(|error| if error.is::<cli::StdoutClosed>() { Ok(()) } else { Err(error) })?;
+        Ok(vec![path.to_path_buf()])
+    }
+
+    fn prompt_kind(&self, words: &str) -> Prompt {
+        let raw = self.args.raw || words.is_empty() || self.model.template.is_none();
+        if raw && self.args.messages.is_none() {
+            Prompt::Text(String::new())
+        } else {
+            Prompt::Messages(Vec::new())
+        }
+    }
+
+    /// One item an answer: what an earlier run has done is skipped, what fails is told and the rest finished.
+    fn to_folder(&self, tasks: &[Task], folder: &Path) -> Result<Exit> {
+        let request = super::request(self.args, &self.model, 0);
+        let options = serde_json::json!({
+            "request": format!("{request:?}"), "seed": self.args.compute.seed, "raw": self.args.raw,
+            "system": self.args.system, "device": self.args.compute.device.to_string(),
+            "dtype": self.args.compute.dtype.to_string(), "revision": self.revision,
+        });
+        let recipe = Recipe::new(&self.name, &options, SCHEMA)?;
+        let mut journal = Journal::open(folder)?;
+        let names = self.names(tasks);
+        let content = |task: &Task| match &task.source {
+            Source::File(path) | Source::Messages(path) => Content::File(path.clone()),
+            Source::Text(words) => Content::Bytes(words.clone().into_bytes()),
+            Source::Stdin => Content::Bytes(Vec::new()),
+        };
+        let items: Vec<Item<Task>> = names
+            .into_iter()
+            .zip(tasks)
+            .map(|(id, task)| Item { id, content: content(task), payload: task.clone() })
+            .collect();
+        let summary = batch::run(
+            &items,
+            &recipe,
+            &mut journal,
+            self.args.output.force,
+            |job| {
+                let made = self.to_file(&job.item.payload, &job.output("txt"), job.replace);
+                made.map_err(|error| cli::report_line(&error))
+            },
+            |event| match event {
+                Event::Failed { id, reason } => self.progress.error(format!("{id}: {reason}")),
+                Event::Skipped { id } => self.progress.detail(format!("{id}: done before")),
+                _ => {}
+            },
+        )?;
+        let (done, skipped, failed) = (summary.done, summary.skipped, summary.failed.len());
+        self.progress.status(format!("{done} written, {skipped} done before, {failed} failed"));
+        Ok(Exit::from(&summary))
+    }
+
+    /// Files keep their names, prompts are numbered, and of several answers each has its number behind.
+    fn names(&self, tasks: &[Task]) -> Vec<String> {
+        let count = self.args.count.unwrap_or(1) as usize;
+        let file = |task: &Task| match &task.source {
+            Source::File(path) | Source::Messages(path) => {
+                Some(batch::Input { path: path.clone(), root: None })
+            }
+            _ => None,
+        };
+        let inputs: Vec<_> = tasks.iter().step_by(count).filter_map(file).collect();
+        let mut stems = batch::output_names(&inputs).into_iter();
+        let mut number = 0;
+        let mut stem = |task: &Task| match file(task) {
+            Some(_) => stems.next().unwrap_or_default(),
+            None => {
+                number += 1;
+                format!("text-{number}")
+            }
+        };
+        let bases: Vec<String> = tasks.iter().step_by(count).map(&mut stem).collect();
+        let name = |place: usize| match count {
+            1 => bases[place].clone(),
+            _ => format!("{}-{}", bases[place / count], place % count + 1),
+        };
+        (0..tasks.len()).map(name).collect()
+    }
+
+    fn line<'a>(
+        &'a self,
+        task: &Task,
+        (words, prompt_ids, answer, sampling): &'a (String, Vec<u32>, Answer, Sampling),
+        output: Option<&Path>,
+    ) -> Line<'a> {
+        let steps = (answer.ids.len() as f64 - 1.).max(0.);
+        let seconds = (answer.seconds - answer.prompt_seconds).max(1e-9);
+        let entry = |top: &Vec<_>| serde_json::json!({ "top": top });
+        Line {
+            model: &self.name,
+            revision: self.revision.as_deref(),
+            seed: task.seed,
+            sampling,
+            beam: self.args.beam.unwrap_or(1) as usize,
+            prompt: words,
+            prompt_ids,
+            ids: &answer.ids,
+            text: &answer.text,
+            finish: answer.finish,
+            score: answer.score,
+            logprobs: self.args.logprobs.map(|_| answer.logprobs.iter().map(entry).collect()),
+            output: output.map(|path| path.display().to_string()),
+            timings: Timings { load_s: self.load_s, generate_s: answer.seconds, ..Timings::default() }
+                .with("prompt_s", answer.prompt_seconds)
+                .with("prompt_tokens_per_s", prompt_ids.len() as f64 / answer.prompt_seconds.max(1e-9))
+                .with("tokens_per_s", steps / seconds),
+        }
+    }
+}

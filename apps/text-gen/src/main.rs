@@ -1,0 +1,50 @@
+//! Text that goes on: parse, find the model, generate, write.
+
+mod cli;
+mod commands;
+
+use ::cli::Exit;
+
+use crate::cli::{Cli, Verb};
+
+/// The built-in model: the files of its folder.
+const EMBEDDED: Option<hub::Embedded> = if cfg!(feature = "embedded") { Some(embedded::FILES) } else { None };
+
+mod embedded {
+    #[cfg(feature = "embedded")]
+    macro_rules! file {
+        ($name:literal) => {
+            ($name, include_bytes!(concat!("../../../shared/models/text-gen/", $name)) as &[u8])
+        };
+    }
+
+    /// Licence and card travel with the weights.
+    #[cfg(feature = "embedded")]
+    pub const FILES: hub::Embedded = &[
+        file!("config.json"),
+        file!("generation_config.json"),
+        file!("tokenizer.json"),
+        file!("tokenizer_config.json"),
+        file!("model.safetensors"),
+        file!("README.md"),
+        file!("LICENSE"),
+    ];
+    #[cfg(not(feature = "embedded"))]
+    pub const FILES: hub::Embedded = &[];
+}
+
+fn main() -> std::process::ExitCode {
+    ::cli::start();
+    ::cli::report(run(::cli::parse()))
+}
+
+fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.verb {
+        None if cli.generate.chat => commands::chat::run(&cli.generate),
+        None => commands::generate::run(&cli.generate),
+        Some(Verb::Train(train)) => commands::train::run(&train),
+        Some(Verb::Score(score)) => commands::score::run(&score),
+        Some(Verb::Models(models)) => models.run("text-gen", EMBEDDED, commands::WANTS).map(Exit::from),
+        Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
+    }
+}

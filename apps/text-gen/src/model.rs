@@ -1,0 +1,119 @@
+//! A model's files -> what generates.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use candle_core::{DType, Device};
+use hub::Location;
+use models::checkpoint::gguf::Gguf;
+use models::checkpoint::{Checkpoint, Files};
+use models::nets::llama::{Config, Llama, gguf};
+use models::tokens::Tokens;
+use models::tokens::chat::Template;
+use models::vars::Format;
+
+use crate::Defaults;
+
+/// The weights of a model in one file.
+pub const WEIGHTS: &str = "model.safetensors";
+/// What names the files of a model in several.
+pub const INDEX: &str = "model.safetensors.index.json";
+
+/// A net with its tokenizer and whatever else its files say.
+pub struct Model {
+    /// The net.
+    pub net: Llama,
+    /// Its sizes.
+    pub config: Config,
+    /// Text to ids and back.
+    pub tokens: Tokens,
+    /// How a conversation is written, if the model was taught to have one.
+    pub template: Option<Template>,
+    /// What it asks for where the user does not.
+    pub defaults: Defaults,
+    /// Where it computes.
+    pub device: Device,
+}
+
+impl Model {
+    /// Loads a model. `device` and `dtype` are the words after `--device` and `--dtype`: `auto` keeps weights as they are
+    /// stored, blocks of a GGUF file too, and computes in f32 around them.
+    ///
+    /// # Errors
+    /// One line on files that are missing, damaged or of another kind, and on a device that is not there.
+    pub fn load(location: &Location, device: &str, dtype: &str) -> Result<Self> {
+        let device = models::device::open(device)?;
+        match location {
+            Location::Dir(folder) => Self::from_files(Files::Dir(folder.clone()), device, dtype),
+            Location::Embedded(files) => Self::from_files(Files::Static(files), device, dtype),
+            Location::File(path) if path.extension().is_some_and(|extension| extension == "gguf") => {
+                Self::from_gguf(path, device, dtype)
+            }
+            Location::File(path) => bail!(
+                "{}: weights alone are no model: name the folder that holds them with config.json and tokenizer.json",
+                path.display()
+            ),
+        }
+    }
+
+    fn from_files(files: Files, device: Device, dtype: &str) -> Result<Self> {
+        let config: Config = files.json("config.json")?;
+        config.validate()?;
+        let tokens = Tokens::open(&files)?;
+        let template = Template::open(&files)?;
+        let defaults = Defaults::open(&files, &config)?;
+        let checkpoint = Checkpoint::open(files)?;
+        let (dtype, format) = formats(dtype, checkpoint.dtype(), &device);
+        let net = Llama::new(&config, checkpoint.vb(dtype, &device).with_format(format))?;
+        Self { net, config, tokens, template, defaults, device }.checked()
+    }
+
+    fn from_gguf(path: &Path, device: Device, dtype: &str) -> Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = path.file_name().context("a file without a name")?.to_string_lossy();
+        let file = Arc::new(Gguf::open(&Files::Dir(folder.to_path_buf()), &name)?);
+        gguf::config(&file)?.validate()?;
+        let tokens = Tokens::from_gguf(&file)?;
+        let template = Template::from_gguf(&file)?;
+        if !matches!(dtype, "auto" | "f32") {
+            bail!(
+                "--dtype {dtype}: a GGUF file's weights stay as they are (auto), or become what they stand for (f32)"
+            );
+        }
+        let (config, net) = gguf::load(file, dtype == "auto", &device)?;
+        let defaults = Defaults::of(&config);
+        Self { net, config, tokens, template, defaults, device }.checked()
+    }
+
+    fn checked(self) -> Result<Self> {
+        if self.tokens.len() > self.config.vocab_size {
+            let (found, most) = (self.tokens.len(), self.config.vocab_size);
+            bail!("the tokenizer has {found} tokens and the net {most}: they do not belong together");
+        }
+        Ok(self)
+    }
+
+    /// How many tokens the net can see at once.
+    pub fn context(&self) -> usize {
+        self.config.max_position_embeddings
+    }
+}
+
+/// The number format of the net, and that of its linear maps on a processor.
+fn formats(asked: &str, stored: DType, device: &Device) -> (DType, Format) {
+    if !device.is_cpu() {
+        return match asked {
+            "f32" => (DType::F32, Format::Plain),
+            "f16" => (DType::F16, Format::Plain),
+            "bf16" => (DType::BF16, Format::Plain),
+            _ => (stored, Format::Plain),
+        };
+    }
+    match (asked, stored) {
+        ("q8", _) => (DType::F32, Format::Int8),
+        ("bf16", _) | ("auto", DType::BF16) => (DType::F32, Format::Bf16),
+        // halves are widened, which changes no value: a processor has no products of them
+        _ => (DType::F32, Format::Plain),
+    }
+}

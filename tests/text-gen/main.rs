@@ -1,0 +1,1 @@
+//! The app's binary, run as a user runs it.
