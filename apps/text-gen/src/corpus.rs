@@ -104,7 +104,7 @@ impl Share {
 fn parts(text: &str, size: usize) -> Vec<&str> {
     let (mut parts, mut start) = (Vec::new(), 0);
     while text.len() - start > size * 3 / 2 {
-        let from = text.ceil_char_boundary(start + size);
+        let from = (start + size..).find(|place| text.is_char_boundary(*place)).unwrap_or(text.len());
         let end = |mark: &str| text[from..].find(mark).map(|place| from + place + mark.len());
         let Some(end) = end("\n\n").or_else(|| end("\n")).filter(|end| *end < text.len()) else { break };
         parts.push(&text[start..end]);

@@ -174,8 +174,7 @@ impl Model {
         session.cache.truncate(same);
         session.ids.truncate(same);
         let mut logits = Vec::new();
-        // positions that depend on the length of the whole must be told of it at once
-        let at_once = if self.net.turns_after().is_some() { prompt.len() } else { READ };
+        let at_once = if self.net.reads_at_once() { prompt.len() } else { READ };
         for part in prompt[same..].chunks(at_once) {
             let ids = Tensor::new(part, &self.device)?.unsqueeze(0)?;
             logits = self.net.forward_last(&ids, &mut session.cache)?.flatten_all()?.to_vec1()?;

@@ -66,7 +66,7 @@ impl Model {
         let checkpoint = Checkpoint::open(files)?;
         let (dtype, format) = formats(dtype, checkpoint.dtype(), &device);
         let net = Llama::new(&config, checkpoint.vb(dtype, &device).with_format(format))?;
-        Self { net, config, tokens, template, defaults, device }.checked()
+        Ok(Self { net, config, tokens, template, defaults, device })
     }
 
     fn from_gguf(path: &Path, device: Device, dtype: &str) -> Result<Self> {
@@ -83,20 +83,27 @@ impl Model {
         }
         let (config, net) = gguf::load(file, dtype == "auto", &device)?;
         let defaults = Defaults::of(&config);
-        Self { net, config, tokens, template, defaults, device }.checked()
+        Ok(Self { net, config, tokens, template, defaults, device })
     }
 
-    fn checked(self) -> Result<Self> {
-        if self.tokens.len() > self.config.vocab_size {
-            let (found, most) = (self.tokens.len(), self.config.vocab_size);
-            bail!("the tokenizer has {found} tokens and the net {most}: they do not belong together");
+    /// The ids of a text; `special` adds what the model was taught to see around one.
+    ///
+    /// # Errors
+    /// Text that the tokenizer has no ids for, and ids that the net does not have.
+    pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+        let ids = self.tokens.encode(text, special)?;
+        match ids.iter().find(|id| **id as usize >= self.config.vocab_size) {
+            Some(id) => bail!(
+                "the tokenizer gives id {id} and the net has {}: they do not belong together",
+                self.config.vocab_size
+            ),
+            None => Ok(ids),
         }
-        Ok(self)
     }
 
     /// How many tokens the net can see at once.
     pub fn context(&self) -> usize {
-        self.config.max_position_embeddings
+        self.net.context()
     }
 }
 

@@ -37,9 +37,9 @@ impl Prompt {
     /// A conversation without a template or that the template refuses; more ids than the net can see.
     pub fn ids(&self, model: &Model) -> Result<Vec<u32>> {
         let mut ids = match self {
-            Self::Text(text) => model.tokens.encode(text, true)?,
+            Self::Text(text) => model.encode(text, true)?,
             Self::Messages(messages) => match &model.template {
-                Some(template) => model.tokens.encode(&template.render(messages, true)?, false)?,
+                Some(template) => model.encode(&template.render(messages, true)?, false)?,
                 None => bail!("this model has no chat template: it continues texts, and answers no messages"),
             },
         };

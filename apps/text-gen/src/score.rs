@@ -45,7 +45,7 @@ impl Model {
         stride: Option<usize>,
         on_tokens: &mut dyn FnMut(usize, usize),
     ) -> Result<Score> {
-        let ids = self.tokens.encode(text, true)?;
+        let ids = self.encode(text, true)?;
         let window = self.context().min(ids.len().max(2));
         let stride = stride.unwrap_or((window / 2).max(1));
         if ids.len() < 2 {

@@ -41,6 +41,21 @@ struct Run<'a> {
     load_s: f64,
 }
 
+/// An answer and what it was made from.
+struct Made {
+    ids: Vec<u32>,
+    answer: Answer,
+    sampling: Sampling,
+}
+
+impl Made {
+    /// Tokens a second once the prompt was read.
+    fn rate(&self) -> f64 {
+        let steps = self.answer.ids.len().saturating_sub(1) as f64;
+        steps / (self.answer.seconds - self.answer.prompt_seconds).max(1e-9)
+    }
+}
+
 /// One line of `--json`.
 #[derive(Serialize)]
 struct Line<'a> {
@@ -169,81 +184,59 @@ impl Run<'_> {
         Ok((words, prompt))
     }
 
-    /// The answer, told as it comes, and the line of `--json`.
-    fn answer(
-        &self,
-        task: &Task,
-        on_text: &mut dyn FnMut(&str) -> bool,
-    ) -> Result<(String, Vec<u32>, Answer, Sampling)> {
-        let (words, prompt) = self.prompt(task)?;
-        let ids = prompt.ids(&self.model)?;
-        let request = super::request(self.args, &self.model, task.seed);
-        let answer =
-            self.model.generate(&ids, &request, Vec::new(), &mut Session::new(&self.model), on_text)?;
-        Ok((words, ids, answer, request.sampling))
+    /// The answer, told as it comes.
+    fn answer(&self, ids: Vec<u32>, seed: u64, on_text: &mut dyn FnMut(&str) -> bool) -> Result<Made> {
+        let request = super::request(self.args, &self.model, seed);
+        let mut session = Session::new(&self.model);
+        let answer = self.model.generate(&ids, &request, Vec::new(), &mut session, on_text)?;
+        Ok(Made { ids, answer, sampling: request.sampling })
     }
 
     fn to_stdout(&self, tasks: &[Task]) -> Result<Exit> {
-        let json = self.args.output.talk.json;
         for (number, task) in tasks.iter().enumerate() {
-            if json {
-                let made = self.answer(task, &mut |_| true)?;
-                print_json(&self.line(task, &made, None))?;
+            let (words, prompt) = self.prompt(task)?;
+            let ids = prompt.ids(&self.model)?;
+            if self.args.output.talk.json {
+                let made = self.answer(ids, task.seed, &mut |_| true)?;
+                print_json(&self.line(task, &words, &made, None))?;
                 continue;
             }
             if number > 0 {
                 print_line("")?;
             }
             // a text goes on behind its own words, an answer stands alone
-            let (words, prompt) = self.prompt(task)?;
             if matches!(prompt, Prompt::Text(_)) {
                 print_text(&words)?;
             }
             let mut closed = None;
-            let (.., answer, _) = self.answer(task, &mut |text| match print_text(text) {
-                Ok(()) => true,
-                Err(error) => {
-                    closed = Some(error);
-                    false
-                }
+            let made = self.answer(ids, task.seed, &mut |text| {
+                closed = print_text(text).err();
+                closed.is_none()
             })?;
             if let Some(error) = closed {
                 return Err(error);
             }
             print_line("")?;
-            let rate =
-                (answer.ids.len() as f64 - 1.).max(0.) / (answer.seconds - answer.prompt_seconds).max(1e-9);
-            self.progress.detail(format!(
-                "{} tokens, {rate:.0} a second, seed {}",
-                answer.ids.len(),
-                task.seed
-            ));
+            let (count, rate) = (made.answer.ids.len(), made.rate());
+            self.progress.detail(format!("{count} tokens, {rate:.0} a second, seed {}", task.seed));
         }
         Ok(Exit::Done)
     }
 
     fn to_file(&self, task: &Task, path: &Path, force: bool) -> Result<Vec<PathBuf>> {
-        let bar = self.progress.spinner("writing");
-        let made = self.answer(task, &mut |_| true)?;
-        bar.finish();
-        let (words, _, answer, _) = &made;
-        let begins = if matches!(self.prompt_kind(words), Prompt::Text(_)) { words.as_str() } else { "" };
-        batch::write_bytes(path, format!("{begins}{}\n", answer.text).as_bytes(), force)?;
+        let (words, prompt) = self.prompt(task)?;
+        let spinner = self.progress.spinner("writing");
+        let made = self.answer(prompt.ids(&self.model)?, task.seed, &mut |_| true)?;
+        spinner.finish();
+        let begins = if matches!(prompt, Prompt::Text(_)) { words.as_str() } else { "" };
+        batch::write_bytes(path, format!("{begins}{}\n", made.answer.text).as_bytes(), force)?;
         let told = match self.args.output.talk.json {
-            true => print_json(&self.line(task, &made, Some(path))),
+            true => print_json(&self.line(task, &words, &made, Some(path))),
             false => cli::print_path(path),
         };
+        // The file is what counts: of many answers the rest is written though nobody reads their names.
         told.or_else(|error| if error.is::<cli::StdoutClosed>() { Ok(()) } else { Err(error) })?;
         Ok(vec![path.to_path_buf()])
-    }
-
-    fn prompt_kind(&self, words: &str) -> Prompt {
-        let raw = self.args.raw || words.is_empty() || self.model.template.is_none();
-        if raw && self.args.messages.is_none() {
-            Prompt::Text(String::new())
-        } else {
-            Prompt::Messages(Vec::new())
-        }
     }
 
     /// One item an answer: what an earlier run has done is skipped, what fails is told and the rest finished.
@@ -314,14 +307,8 @@ impl Run<'_> {
         (0..tasks.len()).map(name).collect()
     }
 
-    fn line<'a>(
-        &'a self,
-        task: &Task,
-        (words, prompt_ids, answer, sampling): &'a (String, Vec<u32>, Answer, Sampling),
-        output: Option<&Path>,
-    ) -> Line<'a> {
-        let steps = (answer.ids.len() as f64 - 1.).max(0.);
-        let seconds = (answer.seconds - answer.prompt_seconds).max(1e-9);
+    fn line<'a>(&'a self, task: &Task, words: &'a str, made: &'a Made, output: Option<&Path>) -> Line<'a> {
+        let Made { ids, answer, sampling } = made;
         let entry = |top: &Vec<_>| serde_json::json!({ "top": top });
         Line {
             model: &self.name,
@@ -330,7 +317,7 @@ impl Run<'_> {
             sampling,
             beam: self.args.beam.unwrap_or(1) as usize,
             prompt: words,
-            prompt_ids,
+            prompt_ids: ids,
             ids: &answer.ids,
             text: &answer.text,
             finish: answer.finish,
@@ -339,8 +326,8 @@ impl Run<'_> {
             output: output.map(|path| path.display().to_string()),
             timings: Timings { load_s: self.load_s, generate_s: answer.seconds, ..Timings::default() }
                 .with("prompt_s", answer.prompt_seconds)
-                .with("prompt_tokens_per_s", prompt_ids.len() as f64 / answer.prompt_seconds.max(1e-9))
-                .with("tokens_per_s", steps / seconds),
+                .with("prompt_tokens_per_s", ids.len() as f64 / answer.prompt_seconds.max(1e-9))
+                .with("tokens_per_s", made.rate()),
         }
     }
 }

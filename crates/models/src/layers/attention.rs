@@ -47,7 +47,7 @@ pub struct Attention {
 }
 
 enum Project {
-    Apart([Linear; 3]),
+    Apart(Box<[Linear; 3]>),
     Fused(Linear),
 }
 
@@ -61,7 +61,8 @@ impl Attention {
         let project = match shape.fused {
             true => Project::Fused(map(heads + 2 * kv_heads, "qkv_proj")?),
             false => {
-                Project::Apart([map(heads, "q_proj")?, map(kv_heads, "k_proj")?, map(kv_heads, "v_proj")?])
+                let maps = [map(heads, "q_proj")?, map(kv_heads, "k_proj")?, map(kv_heads, "v_proj")?];
+                Project::Apart(Box::new(maps))
             }
         };
         let norm = |epsilon, name: &str| match shape.shifted_norm {
@@ -114,7 +115,10 @@ impl Attention {
         let Shape { heads, kv_heads, head_dim, .. } = self.shape;
         let split = |ys: &Tensor, heads| reshape(ys, (batch, time, heads, head_dim));
         let (q, k, v) = match &self.project {
-            Project::Apart([q, k, v]) => (q.forward(xs)?, k.forward(xs)?, v.forward(xs)?),
+            Project::Apart(maps) => {
+                let [q, k, v] = maps.as_ref();
+                (q.forward(xs)?, k.forward(xs)?, v.forward(xs)?)
+            }
             Project::Fused(map) => {
                 let all = map.forward(xs)?;
                 let part = |first: usize, heads: usize| {

@@ -109,6 +109,19 @@ impl Rope {
         }
     }
 
+    /// The longest text that the rates are made for, of a net that was trained on `positions`.
+    pub fn longest(&self, positions: usize) -> usize {
+        match &self.stretch {
+            Stretch::Dynamic { factor, positions } => (*positions as f64 * factor) as usize,
+            _ => positions,
+        }
+    }
+
+    /// Whether the rates depend on how long a text is.
+    pub fn depends_on_length(&self) -> bool {
+        matches!(self.stretch, Stretch::Dynamic { .. }) || self.turns_after().is_some()
+    }
+
     /// The rates for a text of so many tokens.
     fn rates(&self, len: usize) -> Vec<f32> {
         let plain = |theta: f64| -> Vec<f32> {

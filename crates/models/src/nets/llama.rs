@@ -37,6 +37,7 @@ pub struct Llama {
     norm: RmsNorm,
     lm_head: Linear,
     family: Family,
+    positions: usize,
     dtype: DType,
 }
 
@@ -99,6 +100,7 @@ impl Llama {
             norm: norm(cfg, &family, model.pp("norm"))?,
             lm_head,
             family,
+            positions: cfg.max_position_embeddings,
             dtype: vb.dtype(),
         })
     }
@@ -146,6 +148,16 @@ impl Llama {
     /// then is of the other kind, so transformers reads the whole text again at that place, and so must a generation.
     pub fn turns_after(&self) -> Option<usize> {
         self.family.ropes.iter().find_map(Rope::turns_after)
+    }
+
+    /// Whether a text must be read in one go, since its positions depend on its length.
+    pub fn reads_at_once(&self) -> bool {
+        self.family.ropes.iter().any(Rope::depends_on_length)
+    }
+
+    /// The most tokens that it is made for.
+    pub fn context(&self) -> usize {
+        self.family.ropes[0].longest(self.positions)
     }
 
     /// Embeddings (batch, time, size), which follow what the cache has seen, to the states before the output

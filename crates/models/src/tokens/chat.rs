@@ -142,15 +142,11 @@ impl Template {
         let tokens = Value::from(Serde(self.tokens.clone()));
         let messages = Value::from(Serde(messages.to_vec()));
         let given = context! { messages => messages, add_generation_prompt => answer, ..tokens };
-        environment.get_template("chat")?.render_captured_to(given, &mut text).map(drop).or_else(
-            |error| {
-                if text.full {
-                    Err(Error::new(ErrorKind::InvalidOperation, "its text is too long"))
-                } else {
-                    Err(error)
-                }
-            },
-        )?;
+        let made = environment.get_template("chat")?.render_captured_to(given, &mut text).map(drop);
+        made.map_err(|error| match text.full {
+            true => Error::new(ErrorKind::InvalidOperation, "its text is too long"),
+            false => error,
+        })?;
         String::from_utf8(text.bytes).map_err(|_| Error::new(ErrorKind::InvalidOperation, "its text is none"))
     }
 }

@@ -17,6 +17,9 @@ pub fn tokenizer(gguf: &Gguf) -> Result<Value> {
     let Some(model) = meta.text(&key("model"))? else {
         refuse!("{}: {} is missing: the file has no tokenizer", gguf.file(), key("model"));
     };
+    if !matches!(model, "llama" | "gpt2" | "t5") {
+        refuse!("{}: the tokenizer `{model}` is not supported, only llama, gpt2 and t5 are", gguf.file());
+    }
     let Some(List::Text(tokens)) = meta.list(&key("tokens"))? else {
         refuse!("{}: {} is no list of texts", gguf.file(), key("tokens"));
     };
@@ -68,7 +71,7 @@ pub fn tokenizer(gguf: &Gguf) -> Result<Value> {
             };
             pieces.tokenizer(&[], first.map(|(token, _)| token))
         }
-        "gpt2" => {
+        _ => {
             let name = meta.text(&key("pre"))?.unwrap_or("default");
             let Some(cut) = Cut::of(name) else {
                 refuse!(
@@ -95,9 +98,6 @@ pub fn tokenizer(gguf: &Gguf) -> Result<Value> {
                 vocabulary.entry(token.clone()).or_insert(json!(id));
             }
             Ok(Words { vocabulary, merges, cut, added, first }.tokenizer())
-        }
-        other => {
-            refuse!("{}: the tokenizer `{other}` is not supported, only llama, gpt2 and t5 are", gguf.file())
         }
     }
 }
