@@ -123,7 +123,7 @@ pub struct Tiny {
 enum Layer {
     Conv(Conv2d),
     /// Three convolutions with relu between, and after their sum with what came in.
-    Block([Conv2d; 3]),
+    Block(Box<[Conv2d; 3]>),
     Relu(Conv2d),
     Double,
 }
@@ -137,7 +137,8 @@ impl Layer {
             Layer::Conv(conv) => conv.forward(xs),
             Layer::Relu(conv) => conv.forward_with(xs, &Around { leaky_after: RELU, ..Around::default() }),
             Layer::Double => double(xs),
-            Layer::Block([first, second, third]) => {
+            Layer::Block(block) => {
+                let [first, second, third] = &**block;
                 let relu = Around { leaky_after: RELU, ..Around::default() };
                 let ys = second.forward_with(&first.forward_with(xs, &relu)?, &relu)?;
                 third.forward_with(&ys, &Around { residual: Some(xs), ..relu })
@@ -171,7 +172,7 @@ impl<'a> Layers<'a> {
         for _ in 0..count {
             let vb = self.vb().pp("conv");
             let conv = |i: usize| Conv2d::new(channels, channels, [3, 3], Options::new(1, 1), true, vb.pp(i));
-            self.layers.push(Layer::Block([conv(0)?, conv(2)?, conv(4)?]));
+            self.layers.push(Layer::Block(Box::new([conv(0)?, conv(2)?, conv(4)?])));
         }
         Ok(())
     }
