@@ -23,6 +23,8 @@ CASES = [
     ("HiFi-GAN, 200 frames (51,200 samples)", "hifi_gan", "models"),
     ("GPT of 5 million parameters, a training step, batch 8 x 256", "gpt_step", "training"),
     ("UNet of Stable Diffusion 1.5, a step, batch 2, 64x64", "unet", "models"),
+    ("VAE of Stable Diffusion 1.5, latents of 64x64 to a picture of 512x512", "vae_decode", "models"),
+    ("CLIP text encoder of Stable Diffusion 1.5, batch 2 x 77", "clip", "models"),
 ]
 
 
@@ -46,6 +48,23 @@ def peer(threads):
         net = UNet2DConditionModel(cross_attention_dim=768).eval()
         noisy, context = torch.randn(2, 4, 64, 64), torch.randn(2, 77, 768)
         return lambda: net(noisy, 500, context)
+
+    def vae_decode():
+        from diffusers import AutoencoderKL
+
+        net = AutoencoderKL(
+            block_out_channels=(128, 256, 512, 512), layers_per_block=2,
+            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        ).eval()
+        latents = torch.randn(1, 4, 64, 64)
+        return lambda: net.decode(latents)
+
+    def clip():
+        from transformers import CLIPTextConfig, CLIPTextModel
+
+        net = CLIPTextModel(CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_attention_heads=12)).eval()
+        ids = torch.randint(49408, (2, 77))
+        return lambda: net(ids)
 
     def gpt_step():
         from transformers import LlamaConfig, LlamaForCausalLM
@@ -72,7 +91,8 @@ def peer(threads):
         name = line.strip()
         if name not in made:
             made.clear()
-            made[name] = dict(hifi_gan=hifi_gan, unet=unet, gpt_step=gpt_step)[name]()
+            cases = dict(hifi_gan=hifi_gan, unet=unet, gpt_step=gpt_step, vae_decode=vae_decode, clip=clip)
+            made[name] = cases[name]()
         with torch.set_grad_enabled(name == "gpt_step"):
             print(seconds(made[name]), flush=True)
 

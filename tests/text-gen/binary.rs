@@ -247,7 +247,7 @@ fn a_conversation_remembers_and_forgets_what_is_too_long() {
     let words =
         ["--model", &model, "--chat", "--max-tokens", "4", "--temperature", "0", "--system", "Be brief"];
     let output = fed(&folder, &words, &"Who may?\n".repeat(12));
-    assert_eq!(done(&output, &words).lines().count() >= 12, true);
+    assert!(done(&output, &words).lines().count() >= 12);
     assert!(String::from_utf8_lossy(&output.stderr).contains("oldest turn is forgotten"));
     let without = fed(&folder, &["--model", crate::model(), "--chat"], "Hello\n");
     assert_eq!(without.status.code(), Some(1));

@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::Init;
+use models::nets::clip::{self, ClipText};
 use models::nets::hifi_gan::{self, HifiGan, Kind};
 use models::nets::unet::{self, Conditions, Each, UNet};
+use models::nets::vae::{self, Vae};
 use models::vars::{Source, VarBuilder};
 
 #[global_allocator]
@@ -61,6 +63,21 @@ fn make(net: &str) -> Result<Box<dyn Fn() -> Result<()>>> {
                 let conditions = Conditions { context: &context, added: None, guidance: None };
                 net.forward(&noisy, &[500.], conditions).map(drop)
             })
+        }
+        "vae_decode" => {
+            let (net, latents) = (Vae::new(&vae::Config::stable_diffusion(), vb)?, rand(&[1, 4, 64, 64])?);
+            Box::new(move || net.decode(&latents).map(drop))
+        }
+        "clip" => {
+            let config = clip::Config {
+                hidden_size: 768,
+                intermediate_size: 3072,
+                num_attention_heads: 12,
+                ..clip::Config::default()
+            };
+            let net = ClipText::new(&config, vb)?;
+            let ids = Tensor::from_iter((0..2 * 77u32).map(|i| i * 317), &Device::Cpu)?.reshape((2, 77))?;
+            Box::new(move || net.forward(&ids).map(drop))
         }
         _ => return Err(candle_core::Error::Msg(format!("no net is called {net:?}"))),
     })
