@@ -8,4 +8,6 @@ mod golden;
 mod hifi_gan;
 mod llama;
 mod random;
+mod seq2seq;
 mod unet;
+mod whisper;
