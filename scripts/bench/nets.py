@@ -25,6 +25,10 @@ CASES = [
     ("UNet of Stable Diffusion 1.5, a step, batch 2, 64x64", "unet", "models"),
     ("VAE of Stable Diffusion 1.5, latents of 64x64 to a picture of 512x512", "vae_decode", "models"),
     ("CLIP text encoder of Stable Diffusion 1.5, batch 2 x 77", "clip", "models"),
+    ("Whisper tiny, encoder, 30 s", "whisper_tiny_encoder", "models"),
+    ("Whisper base, encoder, 30 s", "whisper_base_encoder", "models"),
+    ("Whisper tiny, decoder, 100 tokens greedily", "whisper_tiny_decoder", "models"),
+    ("OPUS-MT (Marian, 6 and 6 layers), 32 sentences of 20 tokens, 20 tokens greedily", "marian", "models"),
 ]
 
 
@@ -65,6 +69,41 @@ def peer(threads):
         net = CLIPTextModel(CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_attention_heads=12)).eval()
         ids = torch.randint(49408, (2, 77))
         return lambda: net(ids)
+    def whisper(size, layers, heads):
+        from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+        config = WhisperConfig(
+            d_model=size, encoder_layers=layers, decoder_layers=layers, encoder_attention_heads=heads,
+            decoder_attention_heads=heads, encoder_ffn_dim=4 * size, decoder_ffn_dim=4 * size,
+        )
+        return WhisperForConditionalGeneration(config).eval(), torch.randn(1, 80, 3000)
+
+    def whisper_encoder(*sizes):
+        net, mel = whisper(*sizes)
+        return lambda: net.get_encoder()(mel)
+
+    def greedily(net, encoded, ids, steps):
+        cache = None
+        for _ in range(steps):
+            result = net(encoder_outputs=encoded, decoder_input_ids=ids, past_key_values=cache, use_cache=True)
+            cache, ids = result.past_key_values, result.logits[:, -1].argmax(-1, keepdim=True)
+
+    def whisper_decoder():
+        net, mel = whisper(384, 4, 6)
+        encoded = net.get_encoder()(mel)
+        return lambda: greedily(net, encoded, torch.tensor([[50258, 50259, 50359, 50363]]), 100)
+
+    def marian():
+        from transformers import MarianConfig, MarianMTModel
+
+        config = MarianConfig(
+            vocab_size=65001, pad_token_id=65000, decoder_start_token_id=65000, d_model=512, encoder_layers=6,
+            decoder_layers=6, encoder_attention_heads=8, decoder_attention_heads=8, encoder_ffn_dim=2048,
+            decoder_ffn_dim=2048, activation_function="swish", scale_embedding=True, max_position_embeddings=512,
+        )
+        net, source = MarianMTModel(config).eval(), torch.randint(65000, (32, 20))
+        start = torch.full((32, 1), 65000)
+        return lambda: greedily(net, net.get_encoder()(source), start, 20)
 
     def gpt_step():
         from transformers import LlamaConfig, LlamaForCausalLM
@@ -91,7 +130,11 @@ def peer(threads):
         name = line.strip()
         if name not in made:
             made.clear()
-            cases = dict(hifi_gan=hifi_gan, unet=unet, gpt_step=gpt_step, vae_decode=vae_decode, clip=clip)
+            cases = dict(
+                hifi_gan=hifi_gan, unet=unet, gpt_step=gpt_step, vae_decode=vae_decode, clip=clip, marian=marian,
+                whisper_tiny_decoder=whisper_decoder, whisper_tiny_encoder=lambda: whisper_encoder(384, 4, 6),
+                whisper_base_encoder=lambda: whisper_encoder(512, 6, 8),
+            )
             made[name] = cases[name]()
         with torch.set_grad_enabled(name == "gpt_step"):
             print(seconds(made[name]), flush=True)

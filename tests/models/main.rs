@@ -11,6 +11,8 @@ mod golden;
 mod hifi_gan;
 mod llama;
 mod random;
+mod seq2seq;
 mod tokens;
 mod unet;
 mod vae;
+mod whisper;

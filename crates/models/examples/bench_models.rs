@@ -6,10 +6,13 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::Init;
+use models::layers::transformer::Cache;
 use models::nets::clip::{self, ClipText};
 use models::nets::hifi_gan::{self, HifiGan, Kind};
+use models::nets::seq2seq::{self, Seq2Seq};
 use models::nets::unet::{self, Conditions, Each, UNet};
 use models::nets::vae::{self, Vae};
+use models::nets::whisper::{self, Whisper};
 use models::vars::{Source, VarBuilder};
 
 #[global_allocator]
@@ -79,8 +82,78 @@ fn make(net: &str) -> Result<Box<dyn Fn() -> Result<()>>> {
             let ids = Tensor::from_iter((0..2 * 77u32).map(|i| i * 317), &Device::Cpu)?.reshape((2, 77))?;
             Box::new(move || net.forward(&ids).map(drop))
         }
+        "whisper_tiny_encoder" | "whisper_base_encoder" => {
+            let config = match net {
+                "whisper_tiny_encoder" => whisper(384, 4, 6),
+                _ => whisper(512, 6, 8),
+            };
+            let (net, mel) = (Whisper::new(&config, vb)?, rand(&[1, 80, 3000])?);
+            Box::new(move || net.encode(&mel).map(drop))
+        }
+        "whisper_tiny_decoder" => {
+            let net = Whisper::new(&whisper(384, 4, 6), vb)?;
+            let source = net.encode(&rand(&[1, 80, 3000])?)?;
+            Box::new(move || {
+                let (mut cache, ids) = (net.start(&source)?, [50_258u32, 50_259, 50_359, 50_363]);
+                greedily(&ids, 1, 100, &mut cache, |ids, cache| net.forward_last(ids, cache))
+            })
+        }
+        "marian" => {
+            let config = seq2seq::Config {
+                vocab_size: 65_001,
+                pad_token_id: 65_000,
+                d_model: 512,
+                encoder_layers: 6,
+                decoder_layers: 6,
+                encoder_attention_heads: 8,
+                decoder_attention_heads: 8,
+                encoder_ffn_dim: 2048,
+                decoder_ffn_dim: 2048,
+                ..seq2seq::Config::default()
+            };
+            let net = Seq2Seq::new(&config, vb)?;
+            let source =
+                Tensor::from_vec((0..32 * 20).map(|i| i * 97 % 65_000).collect(), (32, 20), &Device::Cpu)?;
+            Box::new(move || {
+                let mut cache = net.start(&net.encode(&source, None)?)?;
+                greedily(&[65_000], 32, 20, &mut cache, |ids, cache| net.forward_last(ids, cache))
+            })
+        }
         _ => return Err(candle_core::Error::Msg(format!("no net is called {net:?}"))),
     })
+}
+
+fn whisper(size: usize, layers: usize, heads: usize) -> whisper::Config {
+    whisper::Config {
+        d_model: size,
+        encoder_layers: layers,
+        decoder_layers: layers,
+        encoder_attention_heads: heads,
+        decoder_attention_heads: heads,
+        encoder_ffn_dim: 4 * size,
+        decoder_ffn_dim: 4 * size,
+        ..whisper::Config::default()
+    }
+}
+
+/// Tokens that follow the prompt in each row, `steps` of them.
+fn greedily(
+    prompt: &[u32],
+    rows: usize,
+    steps: usize,
+    cache: &mut Cache,
+    step: impl Fn(&Tensor, &mut Cache) -> Result<Tensor>,
+) -> Result<()> {
+    let mut ids = Tensor::new(prompt, &Device::Cpu)?.unsqueeze(0)?.repeat((rows, 1))?;
+    for _ in 0..steps {
+        ids = argmax(&step(&ids, cache)?)?;
+    }
+    Ok(())
+}
+
+// (rows, count) to (rows, 1)
+fn argmax(logits: &Tensor) -> Result<Tensor> {
+    logits.argmax_keepdim(1)
 }
 
 /// The fastest of at least two runs and a second of them.
