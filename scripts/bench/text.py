@@ -180,7 +180,7 @@ def make_models(folder, name):
 
 
 def server(command, threads):
-    env = dict(os.environ, RAYON_NUM_THREADS=str(threads), OMP_NUM_THREADS=str(threads))
+    env = dict(os.environ, RAYON_NUM_THREADS=str(threads), OMP_NUM_THREADS=str(threads), MIMALLOC_PURGE_DELAY="-1")
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
 
 
@@ -205,7 +205,7 @@ def main():
     if args.role:
         return make_models(args.folder, args.role)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    ours = os.environ.get("BENCH_MODELS", str(target / "release" / "examples" / "bench_models"))
+    ours = str(target / "release" / "examples" / "bench_models")
     print(f"\n| {args.threads} threads | peer | prompt ms | ours | ratio | spread | tokens/s | ours | ratio of times | spread "
           "| load s | ours | peak GB | ours |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for name in MODELS:

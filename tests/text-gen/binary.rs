@@ -286,3 +286,72 @@ fn a_gguf_file_is_a_model() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("no_vocab") && said.lines().count() == 1, "{said}");
 }
+
+#[test]
+fn a_schema_is_kept_by_every_seed() {
+    let folder = folder("schema");
+    let schema = r#"{"type": "object", "properties": {"name": {"type": "string", "maxLength": 12}, "age":
+        {"type": "integer", "minimum": 0, "maximum": 120}, "tags": {"type": "array", "maxItems": 2, "items":
+        {"enum": ["old", "new", "bl\u00fce"]}}}, "required": ["name", "age", "tags"], "additionalProperties": false}"#;
+    std::fs::write(folder.join("s.json"), schema).unwrap();
+    let words = [
+        "--model",
+        model(),
+        "A person:",
+        "--json-schema",
+        "s.json",
+        "--count",
+        "25",
+        "--seed",
+        "1",
+        "--json",
+        "--max-tokens",
+        "60",
+    ];
+    for line in objects(&must(&folder, &[&words, &["--temperature", "1.3"][..]].concat())) {
+        let made: serde_json::Value = serde_json::from_str(line["text"].as_str().unwrap()).unwrap();
+        let object = made.as_object().unwrap();
+        assert_eq!(object.len(), 3, "{made}");
+        assert!(made["name"].as_str().unwrap().chars().count() <= 12, "{made}");
+        assert!((0..=120).contains(&made["age"].as_i64().unwrap()), "{made}");
+        let tags = made["tags"].as_array().unwrap();
+        assert!(
+            tags.len() <= 2
+                && tags.iter().all(|tag| ["old", "new", "bl\u{fc}e"].contains(&tag.as_str().unwrap()))
+        );
+        assert_eq!(line["finish"], "stop");
+    }
+    let beam = [&words[..6], &["--json", "--beam", "3", "--max-tokens", "60"]].concat();
+    let beam = objects(&must(&folder, &beam)).remove(0);
+    serde_json::from_str::<serde_json::Value>(beam["text"].as_str().unwrap()).unwrap();
+    let cut =
+        text_gen(&folder, &["--model", model(), "--json-schema", schema, "x", "--max-tokens", "3", "-q"]);
+    assert_eq!(cut.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&cut.stderr).contains("cut after 3 tokens"));
+}
+
+#[test]
+fn an_expression_is_matched_whole() {
+    let folder = folder("regex");
+    for seed in ["1", "2", "3"] {
+        let words =
+            ["--model", model(), "On", "--regex", "[0-9]{4}-[01][0-9] (am|pm)?!", "--json", "--seed", seed];
+        let text = objects(&must(&folder, &words))[0]["text"].as_str().unwrap().to_string();
+        let digits: Vec<char> = text.chars().collect();
+        assert!(
+            digits[..4].iter().all(char::is_ascii_digit) && digits[4] == '-' && text.ends_with('!'),
+            "{text:?}"
+        );
+    }
+    for (flags, words) in [
+        (["--regex", "[a-"], "expression"),
+        (["--json-schema", "{\"type\": \"nothing\"}"], "schema"),
+        (["--json-schema", "{\"type\":"], "not JSON"),
+        (["--json-schema", "missing.json"], "missing.json"),
+    ] {
+        let output = text_gen(&folder, &[&["--model", model(), "x"], &flags[..]].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{flags:?}");
+        assert!(said.contains(words) && said.lines().count() == 1, "{flags:?}: {said}");
+    }
+}

@@ -57,7 +57,7 @@ pub struct GenerateArgs {
     pub messages: Option<PathBuf>,
 
     /// Talk: each line that you type is answered, and what was said is remembered
-    #[arg(long, conflicts_with_all = ["prompts", "text", "raw", "count", "output", "logprobs", "beam"])]
+    #[arg(long, conflicts_with_all = ["prompts", "text", "raw", "count", "output", "logprobs", "beam", "json_schema", "regex"])]
     pub chat: bool,
 
     /// What the model is told before a conversation
@@ -79,6 +79,14 @@ pub struct GenerateArgs {
     /// Token that ends the answer, by its id; may be given several times
     #[arg(long, value_name = "ID")]
     pub stop_id: Vec<u32>,
+
+    /// The answer must be JSON of this schema: a file, or the schema itself
+    #[arg(long, value_name = "FILE|JSON", help_heading = "Constraint")]
+    pub json_schema: Option<String>,
+
+    /// The whole answer must match this expression
+    #[arg(long, value_name = "REGEX", conflicts_with = "json_schema", help_heading = "Constraint")]
+    pub regex: Option<String>,
 
     /// How many answers to each prompt, each with the next seed
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]

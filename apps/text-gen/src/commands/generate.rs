@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use batch::{Content, Event, Item, Journal, Recipe};
 use cli::{Exit, Progress, Target, Timings, print_json, print_line, print_text, usage};
-use models::decoding::Sampling;
+use models::decoding::{Constraint, LogitFilter, Sampling};
 use models::tokens::chat::Message;
 use serde::Serialize;
 use text_gen::{Answer, Finish, Model, Prompt, Session};
@@ -37,6 +37,7 @@ struct Run<'a> {
     model: Model,
     name: String,
     revision: Option<String>,
+    constraint: Option<Constraint>,
     progress: Progress,
     load_s: f64,
 }
@@ -45,10 +46,23 @@ struct Run<'a> {
 struct Made {
     ids: Vec<u32>,
     answer: Answer,
+    /// Whether it is all that a constraint asked for.
+    whole: bool,
     sampling: Sampling,
 }
 
 impl Made {
+    /// An answer that was cut before it was what the constraint asked for is none.
+    fn check(&self) -> Result<()> {
+        match self.whole {
+            true => Ok(()),
+            false => bail!(
+                "the answer was cut after {} tokens, before it was whole: raise --max-tokens, or bound the schema",
+                self.answer.ids.len()
+            ),
+        }
+    }
+
     /// Tokens a second once the prompt was read.
     fn rate(&self) -> f64 {
         let steps = self.answer.ids.len().saturating_sub(1) as f64;
@@ -96,11 +110,13 @@ pub fn run(args: &GenerateArgs) -> Result<Exit> {
         }
         _ => {}
     }
+    let schema = args.json_schema.as_deref().map(schema).transpose()?;
     let progress = Progress::new(&args.output.talk);
     let began = Instant::now();
     let (model, found) = super::load(&args.model, &args.compute, &progress)?;
     let load_s = began.elapsed().as_secs_f64();
-    let run = Run { args, model, name: found.name, revision: found.revision, progress, load_s };
+    let constraint = constraint(args, schema, &model)?;
+    let run = Run { args, model, name: found.name, revision: found.revision, constraint, progress, load_s };
     match target {
         Target::Folder(folder) => run.to_folder(&tasks, &folder),
         Target::File(path) => run.to_file(&tasks[0], &path, args.output.force).map(|_| Exit::Done),
@@ -125,6 +141,34 @@ fn tasks(args: &GenerateArgs) -> Result<Vec<Task>> {
     let seeds = (0..args.count.unwrap_or(1) as u64).map(|number| seed.wrapping_add(number));
     let each = |source: Source| seeds.clone().map(move |seed| Task { source: source.clone(), seed });
     Ok(sources.into_iter().flat_map(each).collect())
+}
+
+/// A schema, in a file or as it is.
+fn schema(word: &str) -> Result<serde_json::Value> {
+    let (text, name) = match Path::new(word).is_file() || !word.trim_start().starts_with(['{', 't', 'f']) {
+        true => (read(Path::new(word))?, word),
+        false => (word.to_string(), "--json-schema"),
+    };
+    serde_json::from_str(&text).with_context(|| format!("{name}: not JSON"))
+}
+
+fn constraint(
+    args: &GenerateArgs,
+    schema: Option<serde_json::Value>,
+    model: &Model,
+) -> Result<Option<Constraint>> {
+    let Some(end) = model.defaults.ends().first().copied() else {
+        return match schema.is_some() || args.regex.is_some() {
+            true => bail!("this model has no token that ends a text, so no text of it can be a whole one"),
+            false => Ok(None),
+        };
+    };
+    let vocabulary = model.config.vocab_size;
+    Ok(match (schema, &args.regex) {
+        (Some(schema), _) => Some(Constraint::json_schema(schema, &model.tokens, vocabulary, end)?),
+        (None, Some(expression)) => Some(Constraint::regex(expression, &model.tokens, vocabulary, end)?),
+        (None, None) => None,
+    })
 }
 
 /// A file that exists, stdin, or words; what looks like a file and is none is not taken for words.
@@ -188,8 +232,12 @@ impl Run<'_> {
     fn answer(&self, ids: Vec<u32>, seed: u64, on_text: &mut dyn FnMut(&str) -> bool) -> Result<Made> {
         let request = super::request(self.args, &self.model, seed);
         let mut session = Session::new(&self.model);
-        let answer = self.model.generate(&ids, &request, Vec::new(), &mut session, on_text)?;
-        Ok(Made { ids, answer, sampling: request.sampling })
+        let filter = self.constraint.as_ref().map(|constraint| constraint.filter(ids.len()));
+        let filters =
+            filter.into_iter().map(|filter| Box::new(filter) as Box<dyn LogitFilter + Send>).collect();
+        let answer = self.model.generate(&ids, &request, filters, &mut session, on_text)?;
+        let whole = self.constraint.as_ref().is_none_or(|constraint| constraint.accepts(&answer.ids));
+        Ok(Made { ids, answer, whole, sampling: request.sampling })
     }
 
     fn to_stdout(&self, tasks: &[Task]) -> Result<Exit> {
@@ -199,6 +247,7 @@ impl Run<'_> {
             if self.args.output.talk.json {
                 let made = self.answer(ids, task.seed, &mut |_| true)?;
                 print_json(&self.line(task, &words, &made, None))?;
+                made.check()?;
                 continue;
             }
             if number > 0 {
@@ -217,6 +266,7 @@ impl Run<'_> {
                 return Err(error);
             }
             print_line("")?;
+            made.check()?;
             let (count, rate) = (made.answer.ids.len(), made.rate());
             self.progress.detail(format!("{count} tokens, {rate:.0} a second, seed {}", task.seed));
         }
@@ -228,6 +278,7 @@ impl Run<'_> {
         let spinner = self.progress.spinner("writing");
         let made = self.answer(prompt.ids(&self.model)?, task.seed, &mut |_| true)?;
         spinner.finish();
+        made.check()?;
         let begins = if matches!(prompt, Prompt::Text(_)) { words.as_str() } else { "" };
         batch::write_bytes(path, format!("{begins}{}\n", made.answer.text).as_bytes(), force)?;
         let told = match self.args.output.talk.json {
@@ -246,6 +297,7 @@ impl Run<'_> {
             "request": format!("{request:?}"), "seed": self.args.compute.seed, "raw": self.args.raw,
             "system": self.args.system, "device": self.args.compute.device.to_string(),
             "dtype": self.args.compute.dtype.to_string(), "revision": self.revision,
+            "json_schema": self.args.json_schema, "regex": self.args.regex,
         });
         let recipe = Recipe::new(&self.name, &options, SCHEMA)?;
         let mut journal = Journal::open(folder)?;
@@ -308,7 +360,7 @@ impl Run<'_> {
     }
 
     fn line<'a>(&'a self, task: &Task, words: &'a str, made: &'a Made, output: Option<&Path>) -> Line<'a> {
-        let Made { ids, answer, sampling } = made;
+        let Made { ids, answer, sampling, .. } = made;
         let entry = |top: &Vec<_>| serde_json::json!({ "top": top });
         Line {
             model: &self.name,

@@ -8,12 +8,14 @@
 //! Filters never see hypotheses, only tokens and logits, so a beam search can call the same ones for every beam.
 
 mod beam;
+mod constraint;
 mod filters;
 mod penalties;
 mod sampler;
 mod scores;
 
 pub use beam::{Beam, BeamOptions, Hypothesis, Step};
+pub use constraint::Constraint;
 pub use filters::{MinP, Temperature, TopK, TopP};
 pub use penalties::{Allowed, Banned, FrequencyPenalty, RepetitionPenalty};
 pub use sampler::{Sampler, Sampling};

@@ -22,6 +22,7 @@ pub use stream::Stream;
 use crate::checkpoint::Files;
 use candle_core::Result;
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 use tokenizers::Tokenizer;
 
 /// A tokenizer.
@@ -138,9 +139,72 @@ impl Tokens {
         self.len() == 0
     }
 
+    /// The bytes that each id adds to a text; nothing for ids that are special, or that there are none of.
+    pub fn bytes(&self) -> Vec<Option<Vec<u8>>> {
+        let written = Written::of(&self.tokenizer);
+        let added = self.tokenizer.get_added_tokens_decoder();
+        let bytes = |id: u32| match added.get(&id) {
+            Some(token) if token.special => None,
+            Some(token) => Some(token.content.clone().into_bytes()),
+            None => Some(written.bytes(&self.token(id)?)),
+        };
+        let last = self.tokenizer.get_vocab(true).into_values().max();
+        (0..last.map_or(0, |last| last + 1)).map(bytes).collect()
+    }
+
     /// The tokenizer itself.
     pub fn inner(&self) -> &Tokenizer {
         &self.tokenizer
+    }
+}
+
+/// How tokens stand for bytes.
+enum Written {
+    /// A character a byte, as GPT-2 has them.
+    Characters(HashMap<char, u8>),
+    /// SentencePiece's: `▁` for a space, `<0x0A>` for a byte.
+    Pieces,
+    /// As they are.
+    Plain,
+}
+
+impl Written {
+    fn of(tokenizer: &Tokenizer) -> Self {
+        let decoder = serde_json::to_value(tokenizer.get_decoder()).unwrap_or_default().to_string();
+        if decoder.contains("\"ByteLevel\"") {
+            // bytes that are printable stand for themselves, the others for characters from 256 on, in their order
+            let printable = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
+            let others = (0..=255u8).filter(|byte| !printable(*byte)).zip('\u{100}'..);
+            let same = (0..=255u8).filter(|byte| printable(*byte)).map(|byte| (byte as char, byte));
+            return Self::Characters(same.chain(others.map(|(byte, character)| (character, byte))).collect());
+        }
+        match decoder.contains("ByteFallback") || decoder.contains("Metaspace") || decoder.contains('▁') {
+            true => Self::Pieces,
+            false => Self::Plain,
+        }
+    }
+
+    fn bytes(&self, token: &str) -> Vec<u8> {
+        match self {
+            Self::Characters(table) => {
+                let mut bytes = Vec::with_capacity(token.len());
+                for character in token.chars() {
+                    match table.get(&character) {
+                        Some(byte) => bytes.push(*byte),
+                        None => bytes.extend(character.to_string().bytes()),
+                    }
+                }
+                bytes
+            }
+            Self::Pieces => {
+                let byte = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
+                match byte.filter(|byte| byte.len() == 2).and_then(|byte| u8::from_str_radix(byte, 16).ok()) {
+                    Some(byte) => vec![byte],
+                    None => token.replace('▁', " ").into_bytes(),
+                }
+            }
+            Self::Plain => token.as_bytes().to_vec(),
+        }
     }
 }
 
