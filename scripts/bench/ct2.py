@@ -93,8 +93,8 @@ def main():
     args = parser.parse_args()
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", nets.ROOT / "target"))
     example = str(target / "release" / "examples" / "bench_models")
-    print(f"| {args.threads} threads | CTranslate2 f32 ms | CTranslate2 int8 ms | ours f32 ms | ours / f32 | ours / int8 |")
-    print("|---|---:|---:|---:|---:|---:|", flush=True)
+    print(f"| {args.threads} threads | CTranslate2 f32 ms | ours | ratio | spread | CTranslate2 int8 ms | ours | ratio | spread |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
     for name, case in CASES:
         if args.only not in case:
             continue
@@ -109,15 +109,18 @@ def main():
         ours = nets.server([example], args.threads)
         # theirs computes the frames' states too
         cases = [case] if case != "whisper_tiny_decoder" else ["whisper_tiny_encoder", case]
-        rounds = [
-            [*(nets.seconds(run) for run in runs), sum(nets.ask(ours, case) for case in cases)]
-            for _ in range(args.rounds)
-        ]
+        def own(format):
+            return sum(nets.ask(ours, part + format) for part in cases)
+
+        rounds = [[nets.seconds(runs[0]), own("@packed"), nets.seconds(runs[1]), own("@int8")] for _ in range(args.rounds)]
         ours.stdin.close()
         ours.wait()
-        middle = [1000 * statistics.median(column) for column in zip(*rounds)]
-        ratios = [statistics.median(row[2] / row[i] for row in rounds) for i in (0, 1)]
-        cells = [f"{time:.1f}" for time in middle] + [f"{ratio:.2f}" for ratio in ratios]
+        cells = []
+        for first in (0, 2):
+            ratios = [row[first + 1] / row[first] for row in rounds]
+            middle = [1000 * statistics.median(row[first + side] for row in rounds) for side in (0, 1)]
+            cells += [f"{middle[0]:.1f}", f"{middle[1]:.1f}", f"{statistics.median(ratios):.2f}",
+                      f"{min(ratios):.2f} to {max(ratios):.2f}"]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 

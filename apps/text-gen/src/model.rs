@@ -121,6 +121,6 @@ fn formats(asked: &str, stored: DType, device: &Device) -> (DType, Format) {
         ("q8", _) => (DType::F32, Format::Int8),
         ("bf16", _) | ("auto", DType::BF16) => (DType::F32, Format::Bf16),
         // halves are widened, which changes no value: a processor has no products of them
-        _ => (DType::F32, Format::Plain),
+        _ => (DType::F32, Format::Packed),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use candle_core::{Device, Result, Tensor, Var};
 use kernels::attention::{self, attention};
 use kernels::conv::{self, Packed};
+use kernels::gradients::record;
 use kernels::linear::{Weight, linear};
 use kernels::quantised::{self, Kind};
 use kernels::{activations, loss, lstm, norm, softmax, top_k};
@@ -28,7 +29,10 @@ fn run(f: impl Fn() -> Result<Tensor> + 'static) -> Run {
 /// The gradients of all variables, by a gradient of the output that is at hand.
 fn trained(vars: Vec<Var>, shape: &[usize], f: impl Fn(&[Var]) -> Result<Tensor> + 'static) -> Result<Run> {
     let grad = rand(shape)?;
-    Ok(Box::new(move || (f(&vars)? * &grad)?.sum_all()?.backward().map(drop)))
+    Ok(Box::new(move || {
+        let (output, record) = record(|| f(&vars));
+        record.backward_by(&output?, &grad).map(drop)
+    }))
 }
 
 fn vars(shapes: &[&[usize]]) -> Result<Vec<Var>> {
@@ -81,7 +85,10 @@ fn make(op: &str, s: &[usize]) -> Result<Run> {
             let x = Var::from_tensor(&rand(s)?)?;
             let targets: Vec<u32> = (0..s[0]).map(|row| (row % s[1]) as u32).collect();
             let targets = Tensor::new(targets, &Device::Cpu)?;
-            Box::new(move || loss::cross_entropy(&x, &targets)?.backward().map(drop))
+            Box::new(move || {
+                let (loss, record) = record(|| loss::cross_entropy(&x, &targets));
+                record.backward(&loss?).map(drop)
+            })
         }
         "linear" | "linear_bf16" | "linear_int8" => {
             let (x, w, b) = (rand(&s[..2])?, rand(&[s[2], s[1]])?, rand(&s[2..])?);

@@ -166,11 +166,19 @@ impl Record {
     /// # Errors
     /// Those of the operators.
     pub fn backward(self, loss: &Tensor) -> Result<GradStore> {
-        if !self.0.iter().any(|node| node.result.id() == loss.id()) {
-            return loss.backward();
+        self.backward_by(loss, &loss.ones_like()?)
+    }
+
+    /// The gradients of what lies behind `output`, which was computed within the record, by the gradient of its own.
+    ///
+    /// # Errors
+    /// Those of the operators.
+    pub fn backward_by(self, output: &Tensor, grad: &Tensor) -> Result<GradStore> {
+        if !self.0.iter().any(|node| node.result.id() == output.id()) {
+            return (output * grad)?.sum_all()?.backward();
         }
         let mut sums = Sums::default();
-        sums.add(loss, &loss.ones_like()?)?;
+        sums.add(output, grad)?;
         for node in self.0.into_iter().rev() {
             let Some(grad) = sums.take(&node.result) else { continue };
             for (input, grad) in node.gradients(&grad)? {
@@ -230,6 +238,28 @@ mod tests {
                     panic!("no gradient {i}")
                 };
                 close(a, b, &format!("gradient {i}, {mixed}"));
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_gradient_that_is_at_hand_is_taken_further() -> Result<()> {
+        let [xs, weight, bias, _] = variables()?;
+        let grad = random((3, 5, 8), 9)?;
+        let map = || gelu(&linear(&xs, &weight, Some(&bias))?);
+        let expected = (map()? * grad.as_tensor())?.sum_all()?.backward()?;
+        let (found, record) = record(map);
+        let found = found?;
+        for (name, found) in [
+            ("recorded", record.backward_by(&found, &grad)?),
+            ("not recorded", Record(Vec::new()).backward_by(&found, &grad)?),
+        ] {
+            for var in [&xs, &weight, &bias] {
+                let (Some(a), Some(b)) = (found.get(var), expected.get(var)) else {
+                    panic!("{name}: no gradient")
+                };
+                close(a, b, name);
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use models::nets::seq2seq::{self, Seq2Seq};
 use models::nets::unet::{self, Conditions, Each, UNet};
 use models::nets::vae::{self, Vae};
 use models::nets::whisper::{self, Whisper};
-use models::vars::{Source, VarBuilder};
+use models::vars::{Format, Source, VarBuilder};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,7 +41,13 @@ fn rand(shape: &[usize]) -> Result<Tensor> {
 fn make(net: &str) -> Result<Box<dyn Fn() -> Result<()>>> {
     // a prime count, so that no two rows are alike
     let weights = Random(rand(&[65_521])?.to_vec1()?);
-    let vb = VarBuilder::new(weights, DType::F32, &Device::Cpu);
+    let (net, format) = match net.rsplit_once('@') {
+        Some((net, "packed")) => (net, Format::Packed),
+        Some((net, "bf16")) => (net, Format::Bf16),
+        Some((net, _)) => (net, Format::Int8),
+        None => (net, Format::Plain),
+    };
+    let vb = VarBuilder::new(weights, DType::F32, &Device::Cpu).with_format(format);
     Ok(match net {
         "hifi_gan" => {
             let config = hifi_gan::Config {

@@ -36,6 +36,8 @@ pub enum Format {
     /// As tensors of the net's number format, which training needs.
     #[default]
     Plain,
+    /// In f32, in the order of the loops: for inference on the processor, of more than a row at a time.
+    Packed,
     /// In bf16, while everything else is f32: for inference on the processor.
     Bf16,
     /// In bytes with a scale for each output, likewise.

@@ -71,7 +71,7 @@ impl Weight {
         let init = Init::Randn { mean: 0., stdev };
         let dtype = match vb.format() {
             Format::Bf16 => DType::BF16,
-            Format::Plain | Format::Int8 => vb.dtype(),
+            Format::Plain | Format::Packed | Format::Int8 => vb.dtype(),
         };
         let weight = vb.get_with_hints_dtype(stored, "weight", init, dtype)?;
         Self::packed(if stored.len() == 2 { weight } else { weight.reshape(size)? }, vb.format())
@@ -80,6 +80,7 @@ impl Weight {
     fn packed(weight: Tensor, format: Format) -> Result<Self> {
         Ok(match format {
             Format::Plain => Self::Plain(weight),
+            Format::Packed => Self::Packed(linear::Weight::f32(&weight)?),
             Format::Bf16 => Self::Packed(linear::Weight::bf16(&weight)?),
             Format::Int8 => Self::Packed(linear::Weight::int8(&weight)?),
         })
