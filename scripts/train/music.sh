@@ -16,16 +16,9 @@ fi
 cargo build --release -p music-gen
 music_gen=${CARGO_TARGET_DIR:-target}/release/music-gen
 chorales=$1 songs=$2 out=$3
-learn() {
-    "$music_gen" train --data "chorale=$chorales" "song=$songs" --held-out 0.05 --batch 3 "$@"
-}
-# First both styles at length, then mostly chorales from there.
 if [ ! -e "$out/model.safetensors" ]; then
-    if [ ! -e "$out/first/model.safetensors" ]; then
-        learn --out "$out/first" --shares 0.8,0.2 --width 256 --layers 4 --context 768 --dropout 0.15 \
-            --learning-rate 0.002 --steps 3600 --seed 0
-    fi
-    learn --base "$out/first" --out "$out" --shares 0.85,0.15 --dropout 0.25 --learning-rate 0.0008 --steps 1000 --seed 1
+    "$music_gen" train --data "chorale=$chorales" "song=$songs" --out "$out" --held-out 0.05 --batch 3 --shares 0.8,0.2 \
+        --width 256 --layers 4 --context 768 --dropout 0.3 --learning-rate 0.002 --steps 4500 --seed 0
 fi
 "$music_gen" evaluate --model "$out" --data "chorale=$chorales" "song=$songs" --held-out 0.05 --style chorale \
     --count 200 --seed 0

@@ -425,8 +425,9 @@ impl Writer<'_> {
         }
         let mut logits = self.logits()?;
         for (id, logit) in logits.iter_mut().enumerate() {
-            if !Token::from_id(id as u32).is_some_and(|token| self.allows(token)) {
-                *logit = f32::NEG_INFINITY;
+            match Token::from_id(id as u32).filter(|token| self.allows(*token)) {
+                Some(token) => *logit -= self.grammar.penalty(token),
+                None => *logit = f32::NEG_INFINITY,
             }
         }
         let seen: Vec<u32> = self.tokens.iter().map(|token| token.id()).collect();

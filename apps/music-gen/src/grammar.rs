@@ -20,6 +20,7 @@
 //! outlasts the piece. The same machine collects the notes, so decoding is pushing.
 
 mod context;
+mod leading;
 
 pub use context::{FACTS, moved, moved_pitch};
 

@@ -8,7 +8,7 @@ use crate::vocabulary::PERCUSSION;
 /// Name of the file in a model's folder.
 pub const FILE: &str = "music.json";
 /// The reading of the tokens that this program writes and understands.
-pub const REPRESENTATION: &str = "bars-2";
+pub const REPRESENTATION: &str = "bars-3";
 
 /// The contents of [`FILE`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -63,8 +63,44 @@ const HOME: Field = Field::after(SINCE, 24);
 /// In the last bar: the time until the leading part ends, as an index into [`LENGTHS`].
 const TO_END: Field = Field::after(HOME, LENGTHS.len() as u32);
 
+/// What the voice that writes did the last time the music went like this: a pitch, a rest, or held on.
+const ECHO: Field = Field::after(TO_END, 128 + 2);
+const ECHO_REST: u32 = 128;
+const ECHO_HOLD: u32 = 129;
+/// How long the leading voice's note was there, as an index into [`LENGTHS`].
+const ECHO_LENGTH: Field = Field::after(ECHO, LENGTHS.len() as u32);
+/// Notes for which the leading voice has gone as it did there, by [`run`]; then whether that was from its first note.
+const ECHO_LEAD: Field = Field::after(ECHO_LENGTH, 2 * RUNS);
+/// Notes for which the voice that writes has.
+const ECHO_OWN: Field = Field::after(ECHO_LEAD, RUNS);
+/// The piece's key once more in its last bar, and before that in the bar before it: where a piece must come home.
+const CLOSING: Field = Field::after(ECHO_OWN, 2 * 24);
+
 /// Number of facts.
-pub const FACTS: usize = (TO_END.first + TO_END.count) as usize;
+pub const FACTS: usize = (CLOSING.first + CLOSING.count) as usize;
+
+/// Lengths of runs that are told apart.
+const RUNS: u32 = 6;
+
+/// The class of a run of so many notes: 0, 1, 2, 3 to 4, 5 to 8, more.
+fn run(notes: usize) -> u32 {
+    match notes {
+        0..=2 => notes as u32,
+        3..=4 => 3,
+        5..=8 => 4,
+        _ => 5,
+    }
+}
+
+/// An earlier place of the piece, whole bars before, from which the leading voice may be repeating itself.
+struct Echo {
+    /// How much earlier, in ticks.
+    lag: u32,
+    /// Notes of the leading voice up to here that equal those up to there.
+    notes: usize,
+    /// Whether these reach back to the first note of the piece.
+    whole: bool,
+}
 
 /// A fact as it would be if all pitches were so many semitones higher. A net learns from moved pieces what does
 /// not depend on the key; pieces are composed unmoved.
@@ -72,8 +108,13 @@ pub fn moved(fact: u32, semitones: i32) -> u32 {
     if (FROM.first..NEXT_IN.first).contains(&fact) {
         let pitch = (fact - FROM.first) % 128;
         fact - pitch + moved_pitch(pitch as u8, semitones) as u32
+    } else if (ECHO.first..ECHO.first + 128).contains(&fact) {
+        ECHO.first + moved_pitch((fact - ECHO.first) as u8, semitones) as u32
     } else if (HOME.first..TO_END.first).contains(&fact) {
         HOME.first + (fact - HOME.first + 2 * semitones.rem_euclid(12) as u32) % HOME.count
+    } else if (CLOSING.first..CLOSING.first + CLOSING.count).contains(&fact) {
+        let (bar, key) = ((fact - CLOSING.first) / 24, (fact - CLOSING.first) % 24);
+        CLOSING.first + 24 * bar + (key + 2 * semitones.rem_euclid(12) as u32) % 24
     } else {
         fact
     }
@@ -100,7 +141,11 @@ impl Grammar {
     pub fn context(&self) -> Vec<u32> {
         let mut facts = vec![EXPECT.fact(2 * self.expect as u32 + self.lead as u32)];
         if let Some(key) = self.keys.first() {
-            facts.push(HOME.fact(if key.value.1 { 2 * A + 1 } else { 2 * C }));
+            let home = if key.value.1 { 2 * A + 1 } else { 2 * C };
+            facts.push(HOME.fact(home));
+            if self.bar > 0 && self.bars_left < 2 {
+                facts.push(CLOSING.fact(24 * self.bars_left + home));
+            }
         }
         if self.bar == 0 {
             return facts;
@@ -143,6 +188,9 @@ impl Grammar {
             facts.extend(held.map(|pitch| HELD.fact(line + pitch)));
             facts.extend(struck.map(|pitch| STRUCK.fact(line + pitch)));
         }
+        if let Some(echo) = self.echo(now).filter(|echo| now >= self.notes[0][0].start + echo.lag) {
+            self.tell_echo(&echo, now, &mut facts);
+        }
         if !self.lead {
             if self.voices && self.last_bar() && self.ends[0] > now {
                 facts.push(TO_END.fact(length_index(self.ends[0] - now) as u32));
@@ -158,20 +206,70 @@ impl Grammar {
         facts
     }
 
+    fn tell_echo(&self, echo: &Echo, now: u32, facts: &mut Vec<u32>) {
+        let then = now - echo.lag;
+        let notes = &self.notes[self.part];
+        let before = notes.partition_point(|note| note.start <= then);
+        match notes[..before].last() {
+            Some(note) if note.start == then => {
+                facts.extend(self.told(self.part, note).map(|pitch| ECHO.fact(pitch)));
+                if self.lead {
+                    facts.push(ECHO_LENGTH.fact(length_index(note.length) as u32));
+                }
+            }
+            Some(note) if note.end() > then => facts.push(ECHO.fact(ECHO_HOLD)),
+            _ => facts.push(ECHO.fact(ECHO_REST)),
+        }
+        facts.push(ECHO_LEAD.fact(run(echo.notes) + if echo.whole { RUNS } else { 0 }));
+        if !self.lead {
+            facts.push(ECHO_OWN.fact(run(self.agreement(self.part, now, echo.lag).0)));
+        }
+    }
+
+    /// With voices: the earlier place that the leading one has followed for the longest. Its beginning counts as
+    /// some notes more, since music is most often repeated from there, and so is a place even before a note agrees.
+    /// What has been repeated whole is told no more: hardly any music comes three times.
+    fn echo(&self, now: u32) -> Option<Echo> {
+        const BEGINNING: usize = 3;
+        let first = self.notes.first()?.first().filter(|_| self.voices)?.start;
+        let end = self.lead_end();
+        let until = self.notes[0].partition_point(|note| note.start < end);
+        let lags = (1..).map(|bars| bars * self.bar_length).take_while(|lag| first + lag <= end);
+        let echoes = lags.filter_map(|lag| {
+            let (notes, whole) = self.agreement(0, end, lag);
+            let since = self.notes[0].get(until - notes).map_or(end, |note| note.start);
+            (now.saturating_sub(since) < lag).then_some(Echo { lag, notes, whole })
+        });
+        let worth = |echo: &Echo| echo.notes + if echo.whole { BEGINNING } else { 0 };
+        echoes.max_by_key(worth).filter(|echo| worth(echo) > 0)
+    }
+
+    /// For how many notes before a moment a voice has gone as it did `lag` ticks earlier, and whether these were all
+    /// that there were.
+    fn agreement(&self, part: usize, now: u32, lag: u32) -> (usize, bool) {
+        let notes = &self.notes[part];
+        let before = |now: u32| &notes[..notes.partition_point(|note| note.start < now)];
+        let (here, there) = (before(now), before(now - lag));
+        let same =
+            |(here, there): &(&Note, &Note)| here.start == there.start + lag && here.pitch == there.pitch;
+        let count = here.iter().rev().zip(there.iter().rev()).take_while(same).count();
+        (count, count == there.len())
+    }
+
     /// The pitch of a note as its token has it.
     fn told(&self, part: usize, note: &Note) -> Option<u32> {
         self.relative(part, note.pitch).map(u32::from)
     }
 
     /// The notes of a part that begin at a moment.
-    fn struck(&self, part: usize, now: u32) -> impl Iterator<Item = u32> + Clone {
+    pub(super) fn struck(&self, part: usize, now: u32) -> impl Iterator<Item = u32> + Clone {
         let until = self.notes[part].partition_point(|note| note.start <= now);
         let notes = self.notes[part][..until].iter().rev().take_while(move |note| note.start == now);
         notes.take(CHORD).filter_map(move |note| self.told(part, note))
     }
 
     /// The notes of a part with its latest beginning before a moment.
-    fn last_notes(&self, part: usize, now: u32) -> impl Iterator<Item = u32> + Clone {
+    pub(super) fn last_notes(&self, part: usize, now: u32) -> impl Iterator<Item = u32> + Clone {
         let until = self.notes[part].partition_point(|note| note.start < now);
         let start = until.checked_sub(1).map(|last| self.notes[part][last].start);
         let notes = self.notes[part][..until].iter().rev();
@@ -180,7 +278,7 @@ impl Grammar {
     }
 
     /// The notes of a part that began before a moment and sound through it.
-    fn held(&self, part: usize, now: u32) -> impl Iterator<Item = u32> {
+    pub(super) fn held(&self, part: usize, now: u32) -> impl Iterator<Item = u32> {
         let until = self.notes[part].partition_point(|note| note.start < now);
         let near = move |note: &&Note| note.length == OPEN || note.start + COUNTED > now;
         let notes = self.notes[part][..until].iter().rev().take_while(near);
@@ -254,9 +352,50 @@ mod tests {
             (HOME.fact(2 * C), -5, HOME.fact(2 * 7)),
             (HOME.fact(2 * A + 1), 4, HOME.fact(3)),
             (TO_END.fact(3), 4, TO_END.fact(3)),
+            (CLOSING.fact(24 + 2 * A + 1), 4, CLOSING.fact(24 + 3)),
+            (ECHO.fact(60), 4, ECHO.fact(64)),
+            (ECHO.fact(ECHO_HOLD), 4, ECHO.fact(ECHO_HOLD)),
         ] {
             assert_eq!(moved(fact, semitones), expected);
         }
+    }
+
+    #[test]
+    fn what_comes_again_is_told() {
+        let mut score = two_voices();
+        for part in &mut score.parts {
+            let again: Vec<Note> = part.notes.iter().map(|n| Note { start: n.start + 96, ..*n }).collect();
+            part.notes.extend(again);
+            part.notes.push(Note { start: 192, length: 96, pitch: part.notes[0].pitch, velocity: 80 });
+        }
+        let piece = encode(&score, 0, 0).unwrap();
+        let mut grammar = Grammar::new(&[]);
+        let (mut seen, mut early) = (0, true);
+        for token in piece.tokens() {
+            let facts = grammar.context();
+            early &= grammar.bars() < 2;
+            if early {
+                assert!(facts.iter().all(|fact| *fact < ECHO.first), "{facts:?}");
+            } else if matches!(token, Token::Pitch(_)) && grammar.bars() == 2 {
+                // the leading voice foretells each note, and the other each note once the leading one is through
+                let Token::Pitch(pitch) = token else { panic!() };
+                let own = 4 * grammar.part as u32;
+                let lead = run(if grammar.lead { seen } else { 4 });
+                assert!(facts.contains(&ECHO.fact(pitch as u32)), "{token:?} {facts:?}");
+                assert!(facts.contains(&ECHO_LEAD.fact(RUNS + lead)), "{token:?} {facts:?}");
+                if !grammar.lead {
+                    assert!(facts.contains(&ECHO_OWN.fact(run(seen - own as usize))), "{facts:?}");
+                }
+                seen += 1;
+            }
+            // the third time the notes are not foretold any more, but for the beginning of the piece
+            if matches!(token, Token::Pitch(_)) && grammar.bars() == 3 {
+                let told = facts.iter().find(|fact| (ECHO_LEAD.first..ECHO_OWN.first).contains(*fact));
+                assert!(told.is_none_or(|fact| *fact <= ECHO_LEAD.fact(RUNS + 1)), "{facts:?}");
+            }
+            grammar.push(token).unwrap();
+        }
+        assert_eq!(seen, 8);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One architecture a file or folder, whichever app uses it.
 
+mod checks;
 pub mod clip;
 pub mod hifi_gan;
 pub mod llama;

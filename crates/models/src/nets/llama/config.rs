@@ -1,6 +1,7 @@
 //! `config.json` of the decoder-only family, in the spellings of transformers 4 and 5.
 
 use super::family::Family;
+use crate::nets::checks;
 use candle_core::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -218,9 +219,7 @@ impl Config {
 
     fn check_options(&self) -> Result<()> {
         if self.quantization_config.is_some() {
-            refuse!(
-                "config.json: quantization_config is not supported: use the checkpoint with plain weights"
-            );
+            return checks::packed();
         }
         if self.use_bidirectional_attention == Some(true) {
             refuse!("config.json: use_bidirectional_attention is not supported");
@@ -239,11 +238,7 @@ impl Config {
             ("head_dim", self.head_dim(), 1 << 12),
             ("max_position_embeddings", self.max_position_embeddings, 1 << 28),
         ];
-        for (name, size, limit) in sizes {
-            if !(1..=limit).contains(&size) {
-                refuse!("config.json: {name} {size} is not in 1 to {limit}");
-            }
-        }
+        checks::sizes(&sizes)?;
         let (heads, kv_heads, head_dim) = (self.num_attention_heads, self.kv_heads(), self.head_dim());
         if self.head_dim.is_none() && !self.hidden_size.is_multiple_of(heads) {
             refuse!(

@@ -1,6 +1,7 @@
 //! `config.json` of Marian and M2M100.
 
 use crate::layers::transformer::{Activation, Shape};
+use crate::nets::checks;
 use candle_core::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -187,12 +188,7 @@ impl Config {
                 _ => {}
             }
         }
-        if self.other.get("quantization_config").is_some_and(|value| !value.is_null()) {
-            refuse!(
-                "config.json: quantization_config is not supported: use the checkpoint with plain weights"
-            );
-        }
-        Ok(())
+        checks::plain(&self.other)
     }
 
     fn check_sizes(&self) -> Result<()> {
@@ -208,23 +204,12 @@ impl Config {
             ("decoder_ffn_dim", self.decoder_ffn_dim, 1 << 18),
             ("max_position_embeddings", self.max_position_embeddings, 1 << 20),
         ];
-        for (name, size, limit) in sizes {
-            if !(1..=limit).contains(&size) {
-                refuse!("config.json: {name} {size} is not in 1 to {limit}");
-            }
-        }
-        if !self.d_model.is_multiple_of(2) {
-            refuse!("config.json: d_model {} is odd, sines and cosines need pairs", self.d_model);
-        }
+        checks::sizes(&sizes)?;
         let heads = [
             ("encoder_attention_heads", self.encoder_attention_heads),
             ("decoder_attention_heads", self.decoder_attention_heads),
         ];
-        for (name, heads) in heads {
-            if !self.d_model.is_multiple_of(heads) {
-                refuse!("config.json: d_model {} is no multiple of {name} {heads}", self.d_model);
-            }
-        }
+        checks::heads(("d_model", self.d_model), &heads)?;
         if self.pad_token_id as usize >= self.vocab_size {
             refuse!(
                 "config.json: pad_token_id {} is no id below vocab_size {}",

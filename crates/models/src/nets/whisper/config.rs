@@ -1,6 +1,7 @@
 //! `config.json` of Whisper.
 
 use crate::layers::transformer::{Activation, Shape};
+use crate::nets::checks;
 use candle_core::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -145,31 +146,15 @@ impl Config {
             ("max_source_positions", self.max_source_positions, 1 << 20),
             ("max_target_positions", self.max_target_positions, 1 << 20),
         ];
-        for (name, size, limit) in sizes {
-            if !(1..=limit).contains(&size) {
-                refuse!("config.json: {name} {size} is not in 1 to {limit}");
-            }
-        }
-        if !self.d_model.is_multiple_of(2) {
-            refuse!("config.json: d_model {} is odd, sines and cosines need pairs", self.d_model);
-        }
+        checks::sizes(&sizes)?;
         let heads = [
             ("encoder_attention_heads", self.encoder_attention_heads),
             ("decoder_attention_heads", self.decoder_attention_heads),
         ];
-        for (name, heads) in heads {
-            if !self.d_model.is_multiple_of(heads) {
-                refuse!("config.json: d_model {} is no multiple of {name} {heads}", self.d_model);
-            }
-        }
+        checks::heads(("d_model", self.d_model), &heads)?;
         if !(0. ..1.).contains(&self.init_std) {
             refuse!("config.json: init_std {} is not in 0 to 1", self.init_std);
         }
-        if self.other.get("quantization_config").is_some_and(|value| !value.is_null()) {
-            refuse!(
-                "config.json: quantization_config is not supported: use the checkpoint with plain weights"
-            );
-        }
-        Ok(())
+        checks::plain(&self.other)
     }
 }
