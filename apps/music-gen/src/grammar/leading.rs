@@ -86,7 +86,7 @@ impl Grammar {
     /// Whether this is the bass, within a quarter of the leading voice's last note.
     fn approaches(&self) -> bool {
         let last = self.notes[0].last().map_or(0, |note| note.start);
-        let near = self.now() < last && self.now() + GRID as u32 >= last;
+        let near = self.now() < last && self.now() + GRID >= last;
         !self.lead && self.part + 1 == self.notes.len() && self.last_bar() && near && self.lead_at_home()
     }
 
