@@ -65,6 +65,28 @@ fn more_steps_foretell_better_and_a_base_goes_on() {
 }
 
 #[test]
+fn a_model_is_measured_beside_ngrams() {
+    let folder = folder("measured");
+    let data = licence();
+    let data = data.to_str().unwrap();
+    must(&folder, &words(data, "model", "20"));
+    let evaluate = ["evaluate", "--data", data, "--held-out", "0.2", "--model", "model"];
+    let report = &objects(&must(&folder, &[&evaluate[..], &["--json"]].concat()))[0];
+    let rows = report["rows"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["this model", "order-5 Kneser-Ney", "unigram"]);
+    let of_row: Vec<f64> = rows.iter().map(|row| row["bits_per_byte"].as_f64().unwrap()).collect();
+    // the split is that of the training, and the order of words tells something
+    assert_eq!(of_row[0], bits(&folder, "model", "model/held-out.txt"));
+    assert!(0.5 < of_row[1] && of_row[1] < of_row[2] && of_row[2] < 8., "{of_row:?}");
+    let table = must(&folder, &evaluate);
+    assert_eq!(table.lines().count(), 5);
+    let nothing = text_gen(&folder, &["evaluate", "--data", data, "--held-out", "0", "--model", "model"]);
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("nothing is held out"));
+}
+
+#[test]
 fn a_killed_run_ends_with_the_same_weights() {
     let folder = folder("killed");
     let data = licence();

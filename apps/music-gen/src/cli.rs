@@ -147,7 +147,7 @@ pub struct Evaluate {
     pub data: Vec<Source>,
 
     /// Share of a folder's files that was kept aside in training
-    #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = held_out)]
+    #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = cli::held_out)]
     pub held_out: f64,
 
     /// Pieces to compose for the table of statistics
@@ -216,10 +216,6 @@ fn tempo(text: &str) -> Result<f64, String> {
 
 fn seconds(text: &str) -> Result<f64, String> {
     number(text, 0.01, 86_400.0, "a number from 0.01 to 86400")
-}
-
-fn held_out(text: &str) -> Result<f64, String> {
-    number(text, 0.0, 0.9, "a number from 0 to 0.9")
 }
 
 fn dropout(text: &str) -> Result<f32, String> {

@@ -152,7 +152,8 @@ impl Composer {
         let mut bar = 0;
         let melody = given.filter(|_| matches!(request.given, Given::Melody(_)));
         if let Some(melody) = &melody {
-            writer.grammar.end_at(end_of(melody));
+            let (last, end) = end_of(melody);
+            writer.grammar.end_with(last, end);
         }
         while !writer.grammar.finished() {
             let lead = melody.as_ref().and_then(|melody| writer.due_of_lead(melody));
@@ -329,16 +330,16 @@ fn melody(score: &Score, style: usize, voices: bool, key: Option<Key>) -> Result
     Ok(encoded)
 }
 
-/// The tick at which a piece of one line ends, a rest at its end included.
-fn end_of(encoded: &Encoded) -> u32 {
+/// The last note of a piece of one line, and the tick at which it ends, a rest at its end included.
+fn end_of(encoded: &Encoded) -> (Option<Note>, u32) {
     let mut grammar = Grammar::new(&[]);
     for token in encoded.tokens() {
         if grammar.push(token).is_err() {
             break;
         }
     }
-    let last_note = grammar.notes().iter().flatten().map(Note::end).max().unwrap_or(0);
-    last_note.max(grammar.lead_end())
+    let last = grammar.notes().iter().flatten().max_by_key(|note| note.start).copied();
+    (last, last.map_or(0, |note| note.end()).max(grammar.lead_end()))
 }
 
 /// A beginning keeps its own ranges where its parts are not the style's, with a fourth to either side.
@@ -424,9 +425,10 @@ impl Writer<'_> {
             return self.force(first);
         }
         let mut logits = self.logits()?;
+        let rules = self.grammar.rules();
         for (id, logit) in logits.iter_mut().enumerate() {
             match Token::from_id(id as u32).filter(|token| self.allows(*token)) {
-                Some(token) => *logit -= self.grammar.penalty(token),
+                Some(token) => *logit -= rules.penalty(token),
                 None => *logit = f32::NEG_INFINITY,
             }
         }

@@ -112,6 +112,8 @@ pub struct Grammar {
     sounding: Vec<[u32; 128]>,
     notes: Vec<Vec<Note>>,
     end: Option<u32>,
+    /// The last note of a melody that is known.
+    melody_ends: Option<Note>,
     steady: bool,
     /// With voices: the position at which all of them begin.
     first_position: u32,
@@ -155,6 +157,7 @@ impl Grammar {
             sounding: Vec::new(),
             notes: Vec::new(),
             end: None,
+            melody_ends: None,
             steady: false,
             first_position: 0,
             shift: 0,
@@ -164,9 +167,10 @@ impl Grammar {
         }
     }
 
-    /// From here on no note may outlast this tick: the end of a melody that is already known.
-    pub fn end_at(&mut self, tick: u32) {
+    /// From here on the melody is known: no note may outlast this tick, and this is its last note.
+    pub fn end_with(&mut self, last: Option<Note>, tick: u32) {
         self.end = Some(tick);
+        self.melody_ends = last;
     }
 
     /// From here on neither metre nor key may change, and no note goes on from what was given.

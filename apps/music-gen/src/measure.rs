@@ -5,11 +5,12 @@ use std::fmt::Write;
 use media::score::Score;
 use models::decoding::{Sampling, log_softmax};
 use rayon::prelude::*;
+use training::NGram;
 
 use crate::compose::{Composer, Given, Request};
 use crate::corpus::{Corpus, Example};
 use crate::encode::Encoded;
-use crate::evaluate::{CopyIndex, NGram, columns, copying_table, statistics};
+use crate::evaluate::{CopyIndex, columns, copying_table, statistics};
 use crate::net::inputs;
 use crate::view::Shown;
 use crate::vocabulary::{self, Token};
@@ -124,8 +125,6 @@ pub struct Plan {
     pub style: Option<String>,
     /// Pieces to compose.
     pub count: usize,
-    /// Melodies to harmonise.
-    pub melodies: usize,
     /// How tokens are drawn; piece number n adds n to the seed.
     pub sampling: Sampling,
 }
@@ -190,22 +189,25 @@ pub fn report(
     let composed: Result<Vec<Score>, String> =
         (0..plan.count).into_par_iter().map(|number| compose(number, Given::Nothing)).collect();
     let composed = composed?;
-    let harmonised: Result<Vec<Score>, String> = (0..plan.melodies.min(real.len()))
+    let harmonised: Result<Vec<Score>, String> = (0..real.len())
         .into_par_iter()
         .map(|number| compose(number, Given::Melody(real[number].clone())))
         .collect();
     let harmonised = harmonised?;
     let untouched = harmonised.iter().zip(&real).filter(|(ours, real)| same_melody(ours, real)).count();
-    let sets = [statistics(&real), statistics(&train), statistics(&harmonised), statistics(&composed)];
     let melodies = harmonised.len();
+    let sets = [statistics(&real), statistics(&train), statistics(&composed)];
     let titles = [
         format!("valid ({})", real.len()),
         format!("train ({})", train.len()),
-        format!("harmonised ({melodies})"),
         format!("composed ({})", composed.len()),
     ];
     let named: Vec<_> = titles.iter().map(String::as_str).zip(&sets).collect();
     line(&mut text, format!("\n{}", columns(&named)))?;
+    let of_melodies = [sets[0], statistics(&harmonised)];
+    let titles = [format!("valid ({melodies})"), format!("harmonised ({melodies})")];
+    let named: Vec<_> = titles.iter().map(String::as_str).zip(&of_melodies).collect();
+    line(&mut text, columns(&named))?;
     line(
         &mut text,
         format!("{untouched} of {melodies} melodies stand note for note in their harmonisation.\n"),

@@ -35,6 +35,8 @@ pub enum Verb {
     Train(Train),
     /// Log-likelihood, perplexity and bits per byte of texts
     Score(Score),
+    /// The table of a model card: held-out text under the model and under n-grams
+    Evaluate(Evaluate),
     /// List, show, download and delete models
     Models(ModelsCommand),
     /// Print a completion script for a shell
@@ -136,6 +138,28 @@ pub struct Score {
     /// Tokens from one window to the next [default: half of what the model sees at once]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub stride: Option<u32>,
+
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// How much is said.
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+/// `text-gen evaluate`
+#[derive(Args, Debug)]
+pub struct Evaluate {
+    /// What the model learned from: the same files or folders
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    pub data: Vec<PathBuf>,
+
+    /// Share of the data that was kept aside, as it was trained
+    #[arg(long, value_name = "P", default_value_t = 0.05, value_parser = cli::held_out)]
+    pub held_out: f64,
 
     /// The model.
     #[command(flatten)]

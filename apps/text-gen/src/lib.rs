@@ -5,12 +5,14 @@
 //! - `generate`: ids -> more of them, as text while they come
 //! - `stop`: text that ends an answer
 //! - `score`: how likely a text is
+//! - `measure`: the table of a model card
 //! - `corpus`: files -> text to learn from
 //! - `train`: text -> tokenizer and net
 
 pub mod corpus;
 mod defaults;
 pub mod generate;
+pub mod measure;
 pub mod model;
 mod prompt;
 pub mod score;
@@ -21,3 +23,4 @@ pub use defaults::Defaults;
 pub use generate::{Answer, Finish, Request, Session};
 pub use model::Model;
 pub use prompt::Prompt;
+pub use score::Score;

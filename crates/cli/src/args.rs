@@ -180,7 +180,11 @@ fn above_zero(text: &str) -> Result<f64, String> {
     number(text, |x| x > 0.0, "a number above 0")
 }
 
-fn held_out(text: &str) -> Result<f64, String> {
+/// Reads a share of data that is kept aside.
+///
+/// # Errors
+/// What is no number from 0 to 0.9.
+pub fn held_out(text: &str) -> Result<f64, String> {
     number(text, |x| (0.0..=0.9).contains(&x), "a number from 0 to 0.9")
 }
 

@@ -122,6 +122,8 @@ pub struct ComputeArgs {
 const THREADS: &str = "RAYON_NUM_THREADS";
 /// What the allocator reads to know when to give pages back; tensors take them again at once, so never.
 const PURGE: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
+/// The switch that computes with candle's own operators, for comparison; memory is then the allocator's affair too.
+const KERNELS: (&str, &str) = ("ATELIER_KERNELS", "candle");
 
 impl ComputeArgs {
     /// Makes `--threads` hold for the whole process; call it once, before any work.
@@ -165,8 +167,9 @@ fn start_again_with(threads: usize) {
     const ONCE: &str = "ATELIER_THREADS_SET";
 
     let wanted = threads.to_string();
-    let purge = std::env::var(PURGE.0).ok();
-    let is_set = std::env::var(THREADS).is_ok_and(|text| text == wanted) && purge.is_some();
+    let keeps = std::env::var_os(PURGE.0).is_none()
+        && std::env::var_os(KERNELS.0).is_none_or(|word| word != KERNELS.1);
+    let is_set = std::env::var(THREADS).is_ok_and(|text| text == wanted) && !keeps;
     if is_set || std::env::var_os(ONCE).is_some_and(|id| id == std::process::id().to_string().as_str()) {
         return;
     }
@@ -177,7 +180,10 @@ fn start_again_with(threads: usize) {
         command.arg0(name);
     }
     // Where this fails the process goes on: only candle's own guess of the thread count differs then.
-    command.args(arguments).env(THREADS, wanted).env(PURGE.0, purge.as_deref().unwrap_or(PURGE.1));
+    command.args(arguments).env(THREADS, wanted);
+    if keeps {
+        command.env(PURGE.0, PURGE.1);
+    }
     let _ = command.env(ONCE, std::process::id().to_string()).exec();
 }
 

@@ -47,7 +47,7 @@ mod print;
 mod progress;
 mod start;
 
-pub use args::{ModelArgs, OutputArgs, SamplingArgs, TalkArgs, Target, TrainArgs};
+pub use args::{ModelArgs, OutputArgs, SamplingArgs, TalkArgs, Target, TrainArgs, held_out};
 pub use completions::CompletionsCommand;
 pub use compute::{ComputeArgs, Device, Dtype};
 pub use exit::{Exit, StdoutClosed, Usage, exit_of, parse, parse_from, report, report_line, usage};

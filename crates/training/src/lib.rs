@@ -9,6 +9,7 @@
 //! - `checkpoint`: a whole run in one safetensors file, written so that it is never half there
 //! - `curve`: loss and held-out loss over the steps, as CSV
 //! - `random`: what a step draws is a function of (seed, step, micro-batch) alone
+//! - `ngram`: what a net that foretells tokens has to beat
 //! - `gradients`: the check that each variable of a net gets one
 
 pub mod adamw;
@@ -17,6 +18,7 @@ mod curve;
 mod error;
 mod fit;
 mod gradients;
+mod ngram;
 mod options;
 mod random;
 mod run;
@@ -27,6 +29,7 @@ pub use curve::{Curve, Point};
 pub use error::{Error, Result};
 pub use fit::{Ending, Fitted, Loss, Progress, Task, fit};
 pub use gradients::assert_gradients;
+pub use ngram::{NGram, NGramError};
 pub use options::Options;
 pub use random::Rng;
 pub use schedule::{average_decay, learning_rate};

@@ -8,15 +8,12 @@ use music_gen::{corpus, measure};
 
 use crate::cli::Evaluate;
 
-/// Melodies that are harmonised for the table.
-const MELODIES: usize = 20;
-
 /// Measures and prints.
 pub fn run(args: &Evaluate) -> Result<Exit> {
     args.compute.apply()?;
     let progress = Progress::new(&args.talk);
     let (composer, found) = super::load(&args.model, &args.compute, &progress)?;
-    composer.styles.find(args.style.as_deref()).map_err(usage)?;
+    let (style, _) = composer.styles.find(args.style.as_deref()).map_err(usage)?;
     let spinner = progress.spinner("reading the pieces");
     let corpus =
         corpus::read(&args.data, args.held_out, Some(&composer.styles)).map_err(|why| anyhow!(why))?;
@@ -24,10 +21,10 @@ pub fn run(args: &Evaluate) -> Result<Exit> {
     let plan = measure::Plan {
         style: args.style.clone(),
         count: args.count as usize,
-        melodies: MELODIES,
         sampling: super::sampling(&args.sampling, args.compute.seed()),
     };
-    let bar = progress.bar(args.count as u64 + MELODIES as u64, "composing");
+    let melodies = corpus.held_out.iter().filter(|example| example.style == style).count() as u64;
+    let bar = progress.bar(args.count as u64 + melodies, "composing");
     let done = AtomicU64::new(0);
     let report = measure::report(&composer, &corpus, &plan, &|| {
         bar.set(done.fetch_add(1, Ordering::Relaxed) + 1);

@@ -34,9 +34,9 @@ fn load(model: &ModelArgs, compute: &ComputeArgs, progress: &Progress) -> Result
 /// Flags over what suits this net: slightly sharper than it learned, without the long tail.
 fn sampling(typed: &SamplingArgs, seed: u64) -> Sampling {
     Sampling {
-        temperature: typed.temperature.unwrap_or(0.8),
+        temperature: typed.temperature.unwrap_or(0.78),
         top_k: typed.top_k.unwrap_or(0),
-        top_p: typed.top_p.unwrap_or(0.88),
+        top_p: typed.top_p.unwrap_or(0.925),
         min_p: typed.min_p.unwrap_or(0.0),
         repetition_penalty: typed.repetition_penalty.unwrap_or(1.0),
         seed,

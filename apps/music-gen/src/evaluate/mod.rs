@@ -1,11 +1,10 @@
 //! Figures for the model card: how generated music compares with real music.
 //!
-//! Pure functions over plain values. [`statistics`] describes a set of four-part pieces, [`ngram`] is the
-//! language model that the net has to beat, and [`copying`] finds what was learnt by heart. [`texture`] is the
-//! view of a [`media::score::Score`] on which they stand: voices, chords and bars.
+//! Pure functions over plain values. [`statistics`] describes a set of four-part pieces, and [`copying`] finds
+//! what was learnt by heart. [`texture`] is the view of a [`media::score::Score`] on which they stand: voices, chords
+//! and bars.
 
 pub mod copying;
-pub mod ngram;
 pub mod statistics;
 mod table;
 #[cfg(test)]
@@ -13,6 +12,5 @@ mod tests;
 pub mod texture;
 
 pub use copying::{CopyIndex, CopyReport, Copying, copying_table};
-pub use ngram::{NGram, NGramError};
 pub use statistics::{Statistics, statistics};
 pub use table::{columns, table, within};

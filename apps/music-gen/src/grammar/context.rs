@@ -244,6 +244,12 @@ impl Grammar {
         echoes.max_by_key(worth).filter(|echo| worth(echo) > 0)
     }
 
+    /// With voices: how much earlier the leading voice went as it does now, if that were so many notes at least.
+    pub(super) fn repeated(&self, now: u32, notes: usize) -> Option<u32> {
+        let echo = self.echo(now).filter(|echo| echo.notes >= notes || echo.whole);
+        echo.filter(|echo| now >= self.notes[0][0].start + echo.lag).map(|echo| echo.lag)
+    }
+
     /// For how many notes before a moment a voice has gone as it did `lag` ticks earlier, and whether these were all
     /// that there were.
     fn agreement(&self, part: usize, now: u32, lag: u32) -> (usize, bool) {

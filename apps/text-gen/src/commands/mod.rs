@@ -1,6 +1,7 @@
 //! What each verb does at the terminal.
 
 pub mod chat;
+pub mod evaluate;
 pub mod generate;
 pub mod score;
 pub mod train;
