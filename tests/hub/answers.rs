@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::server::{Answer, COMMIT, Request, Server, honest};
+use hub::Location;
+
+use crate::server::{Answer, COMMIT, File, Request, Server, honest};
 use crate::{REPO, World, check_error, env, fetch, files};
 
 fn is_listing(request: &Request) -> bool {
@@ -146,6 +148,33 @@ fn a_repository_without_the_wanted_files_is_refused_before_a_download() {
     let words = ["no file model*.safetensors or pytorch_model*.bin", "it has config.json, model.onnx"];
     check_error(world.resolve(), &words);
     assert_eq!(world.server.seen().len(), 1);
+}
+
+#[test]
+fn one_gguf_file_of_many_is_named_by_its_end() {
+    let many = ["toy-Q4_K_M.gguf", "toy-Q8_0.gguf", "toy-f16.gguf", "other-f16.gguf"];
+    let files: Vec<File> = many.iter().map(|name| File::new(name, *name)).collect();
+    let server = Server::start(move |request| honest(&files, request));
+    let home = tempfile::tempdir().unwrap();
+    let env = env(&server.url, home.path());
+    for (typed, name) in [
+        ("owner/name:Q4_K_M", many[0]),
+        ("owner/name:q8_0", many[1]),
+        ("owner/name:toy-f16.gguf", many[2]),
+        ("owner/name:Q8_0@main", many[1]),
+    ] {
+        let found = fetch(typed, &env).unwrap();
+        let Location::File(path) = found.location else { panic!("{typed}") };
+        assert_eq!(path.file_name().unwrap(), name);
+        assert_eq!(std::fs::read(&path).unwrap(), name.as_bytes());
+        assert_eq!(found.revision.as_deref(), Some(COMMIT));
+    }
+    assert_eq!(server.file_requests().len(), 3, "a file is fetched once, and no other one");
+    check_error(
+        fetch("owner/name:Q5_K", &env),
+        &["no file whose name alone ends in Q5_K.gguf; it has toy-Q4_K_M.gguf"],
+    );
+    check_error(fetch("owner/name:f16", &env), &["alone ends in f16.gguf"]);
 }
 
 #[test]

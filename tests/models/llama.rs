@@ -7,6 +7,7 @@ use models::layers::dropout::Dropout;
 use models::layers::init::{seeded, sorted, trainable};
 use models::layers::loss::{IGNORED, cross_entropy};
 use models::nets::llama::{Cache, Config, Llama};
+use models::vars::Format;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -316,6 +317,24 @@ fn transformers_logits_and_greedy_ids_are_reproduced() -> Result<()> {
         let folder = golden_folder(name);
         let expected = candle_core::safetensors::load(folder.join("expected.safetensors"), &Device::Cpu)?;
         check_golden(Files::Dir(folder), &expected)?;
+    }
+    Ok(())
+}
+
+/// The bound is on the norm of the error beside that of the logits: single values vary more in 8 bits of mantissa.
+#[test]
+fn linear_maps_in_bf16_give_nearly_the_same() -> Result<()> {
+    for name in GOLDEN {
+        let folder = golden_folder(name);
+        let expected = candle_core::safetensors::load(folder.join("expected.safetensors"), &Device::Cpu)?;
+        let checkpoint = Checkpoint::open(Files::Dir(folder))?;
+        let cfg: Config = checkpoint.config()?;
+        let vb = checkpoint.vb(DType::F32, &Device::Cpu).with_format(Format::Bf16);
+        let logits =
+            Llama::new(&cfg, vb)?.forward(&expected["ids"].to_dtype(DType::U32)?, &mut Cache::new(&cfg))?;
+        let norm = |tensor: &Tensor| tensor.sqr()?.sum_all()?.sqrt()?.to_scalar::<f32>();
+        let relative = norm(&(logits - &expected["logits"])?)? / norm(&expected["logits"])?;
+        assert!(relative < 2e-2, "{name}: {relative}");
     }
     Ok(())
 }

@@ -11,11 +11,16 @@ pub(crate) enum Name {
     Embedded,
     Dir(PathBuf),
     File(PathBuf),
-    Repo { id: String, revision: Option<String> },
+    /// `file` is what the wanted GGUF file's name ends in.
+    Repo {
+        id: String,
+        file: Option<String>,
+        revision: Option<String>,
+    },
 }
 
 /// Sorts what was typed: `embedded`, then what exists on disk, then what looks like a path, then aliases, then
-/// `owner/name[@revision]`.
+/// `owner/name[:FILE][@revision]`.
 pub(crate) fn sort(typed: &str) -> Result<Name> {
     let bad = |why: &str| Error::BadName { name: shorten(typed), why: why.to_owned() };
     if typed == "embedded" {
@@ -42,21 +47,28 @@ pub(crate) fn sort(typed: &str) -> Result<Name> {
         Some((id, revision)) => (id, Some(revision)),
         None => (typed, None),
     };
+    let (id, file) = match id.split_once(':') {
+        Some((id, file)) if !has_drive(typed) => (id, Some(file)),
+        _ => (id, None),
+    };
     if looks_like_path(typed, id) {
         return Err(Error::NoSuchPath(typed.to_owned()));
     }
     if let Some(revision) = revision {
         safe_path(revision).map_err(|why| bad(&format!("its revision {why}")))?;
     }
-    let revision = revision.map(str::to_owned);
+    if file.is_some_and(|file| safe_path(file).is_err() || file.contains(['/', '*'])) {
+        return Err(bad("after the : stands what a GGUF file's name ends in, such as Q4_K_M"));
+    }
+    let (file, revision) = (file.map(str::to_owned), revision.map(str::to_owned));
     if let Some(entry) = catalogue().iter().find(|entry| entry.alias.eq_ignore_ascii_case(id)) {
-        return Ok(Name::Repo { id: entry.repo.clone(), revision });
+        return Ok(Name::Repo { id: entry.repo.clone(), file, revision });
     }
     if !id.contains('/') {
         return Err(Error::Unknown { name: shorten(id), near: near(id) });
     }
     repo_rule(id).map_err(bad)?;
-    Ok(Name::Repo { id: id.to_owned(), revision })
+    Ok(Name::Repo { id: id.to_owned(), file, revision })
 }
 
 fn is_weights(name: &str) -> bool {
@@ -70,7 +82,7 @@ fn looks_like_path(typed: &str, id: &str) -> bool {
         || has_drive(typed)
         || id.ends_with('/')
         || id.matches('/').count() > 1
-        || is_weights(typed)
+        || is_weights(id)
 }
 
 fn has_drive(name: &str) -> bool {
@@ -188,7 +200,7 @@ mod tests {
     #[test]
     fn names_sort_into_their_kinds() {
         let repo = |id: &str, revision: Option<&str>| {
-            Ok::<_, String>(Name::Repo { id: id.into(), revision: revision.map(str::to_owned) })
+            Ok::<_, String>(Name::Repo { id: id.into(), file: None, revision: revision.map(str::to_owned) })
         };
         let check = |typed: &str, expected: Result<Name, String>| {
             assert_eq!(sort(typed).map_err(|error| error.to_string()), expected, "{typed}");
@@ -198,14 +210,27 @@ mod tests {
         check("facebook/musicgen-small", repo("facebook/musicgen-small", None));
         check("facebook/musicgen-small@refs/pr/1", repo("facebook/musicgen-small", Some("refs/pr/1")));
         check("MusicGen-Small@v1", repo("facebook/musicgen-small", Some("v1")));
+        let (id, file) = ("a/b".to_owned(), Some("Q4_K_M".to_owned()));
+        check("a/b:Q4_K_M", Ok(Name::Repo { id: id.clone(), file: file.clone(), revision: None }));
+        check("a/b:Q4_K_M@v1", Ok(Name::Repo { id, file, revision: Some("v1".into()) }));
         for missing in
             ["./nothing", "/no/where", "a/b/c", "owner\\name", "C:/model", "~/model", "a/b/", "x/y.gguf"]
         {
             check(missing, Err(format!("{missing}: no such file or folder")));
         }
-        for bad in
-            ["", "a/b@../x", "a/b@", "a--b/c", "-a/b", "a/b.git", "a/b c", "https://huggingface.co/a/b"]
-        {
+        for bad in [
+            "",
+            "a/b:",
+            "a/b:../x",
+            "a/b:*",
+            "a/b@../x",
+            "a/b@",
+            "a--b/c",
+            "-a/b",
+            "a/b.git",
+            "a/b c",
+            "https://huggingface.co/a/b",
+        ] {
             let text = sort(bad).unwrap_err().to_string();
             assert!(text.contains("is no model name"), "{bad}: {text}");
         }

@@ -50,7 +50,8 @@ pub struct Options<'a> {
 /// Finds a model, downloading what the cache lacks.
 ///
 /// `name` is `embedded`, a folder, a `.gguf` or `.safetensors` file, an alias of the catalogue or `owner/name`, the
-/// last two with `@revision` where wanted. What exists on disk wins over a name of the hub. A branch or tag is asked
+/// last two with `@revision` where wanted, and before it `:Q4_K_M` or another end of a file's name where one GGUF file
+/// of many is wanted. What exists on disk wins over a name of the hub. A branch or tag is asked
 /// of the hub each time, as huggingface_hub does; where the hub does not answer, the cached copy is taken and
 /// [`Resolved::note`] says so.
 ///
@@ -71,11 +72,38 @@ pub fn resolve(
         Name::Embedded => embedded.map(|files| local(Location::Embedded(files))).ok_or(Error::NoEmbedded),
         Name::Dir(path) => Ok(local(Location::Dir(path))),
         Name::File(path) => Ok(local(Location::File(path))),
-        Name::Repo { id, revision } => {
+        Name::Repo { id, file, revision } => {
             let revision = revision.as_deref().unwrap_or("main");
-            repository(name, &id, revision, options, env, progress)
+            match file {
+                None => repository(name, &id, revision, options, env, progress),
+                Some(file) => gguf(name, &id, &file, revision, options, env, progress),
+            }
         }
     }
+}
+
+/// One file of a repository that holds the same model in many formats.
+fn gguf(
+    typed: &str,
+    id: &str,
+    file: &str,
+    revision: &str,
+    options: &Options<'_>,
+    env: &Env,
+    progress: &mut Progress<'_>,
+) -> Result<Resolved> {
+    let spellings = [file.to_owned(), file.to_uppercase(), file.to_lowercase()];
+    let ends = |spelling: &String| ["-", ".", "_"].map(|mark| format!("*{mark}{spelling}.gguf"));
+    let patterns: Vec<String> = spellings.iter().cloned().chain(spellings.iter().flat_map(ends)).collect();
+    let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+    let named = format!("whose name alone ends in {}.gguf", file.trim_end_matches(".gguf"));
+    let wants = [Want::single(&patterns, &named)];
+    let found = repository(typed, id, revision, &Options { wants: &wants, ..*options }, env, progress)?;
+    let Location::Dir(folder) = &found.location else { return Ok(found) };
+    let files = files_below(folder);
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    let name = select(&wants, &names).ok().and_then(|chosen| chosen.first().copied()).unwrap_or(file);
+    Ok(Resolved { location: Location::File(folder.join(name)), name: format!("{id}:{file}"), ..found })
 }
 
 fn repository(
@@ -126,8 +154,7 @@ fn cached(shelf: &Shelf, revision: &str, wants: &[Want<'_>]) -> Result<(PathBuf,
     if names.is_empty() {
         return Err(format!("no file of commit {commit} is"));
     }
-    let chosen =
-        select(wants, &names).map_err(|want| format!("no file {} is", want.patterns.join(" or ")))?;
+    let chosen = select(wants, &names).map_err(|want| format!("no file {} is", want.name()))?;
     for index in chosen.iter().filter(|name| name.ends_with(".index.json")) {
         if let Some(shard) = missing_shard(&folder, index) {
             return Err(format!("{shard}, which {index} names, is not"));
@@ -197,7 +224,7 @@ fn wanted(id: &str, files: Vec<RemoteFile>, wants: &[Want<'_>]) -> Result<Vec<(R
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
     let chosen = select(wants, &names).map_err(|want| Error::Lacks {
         repo: id.to_owned(),
-        wanted: want.patterns.join(" or "),
+        wanted: want.name(),
         has: some_of(&names),
     })?;
     if chosen.is_empty() {

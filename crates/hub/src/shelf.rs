@@ -108,7 +108,7 @@ pub fn show(name: &str, embedded: Option<Embedded>, env: &Env) -> Result<Shown> 
             let path = Some(path);
             return Ok(Shown { name: name.into(), path, revision: None, licence: None, files, entry: None });
         }
-        Name::Repo { id, revision } => (id, revision),
+        Name::Repo { id, revision, .. } => (id, revision),
     };
     let shelf = Shelf::new(&env.cache, &id);
     let entry = entry_of(&id);
@@ -147,7 +147,7 @@ pub fn pull(
 pub fn remove(name: &str, env: &Env) -> Result<Removed> {
     let kept = |why: &str| Error::Kept { name: name.to_owned(), why: why.to_owned() };
     let repo = match sort(name)? {
-        Name::Repo { id, revision: None } => id,
+        Name::Repo { id, revision: None, .. } => id,
         Name::Repo { .. } => return Err(kept("a repository goes with all its revisions: leave the @ away")),
         Name::Embedded => return Err(kept("it is part of the program")),
         Name::Dir(_) | Name::File(_) => {

@@ -10,17 +10,29 @@ pub struct Want<'a> {
     pub patterns: &'a [&'a str],
     /// Whether a repository without it is refused before anything is downloaded.
     pub required: bool,
+    /// How a message names it, where it must be a single file.
+    pub single: Option<&'a str>,
 }
 
 impl<'a> Want<'a> {
     /// A kind of file without which the model cannot load.
     pub const fn required(patterns: &'a [&'a str]) -> Self {
-        Self { patterns, required: true }
+        Self { patterns, required: true, single: None }
     }
 
     /// A kind of file that is used where there is one.
     pub const fn optional(patterns: &'a [&'a str]) -> Self {
-        Self { patterns, required: false }
+        Self { patterns, required: false, single: None }
+    }
+
+    /// One file, without which the model cannot load; more than one is refused as well.
+    pub const fn single(patterns: &'a [&'a str], name: &'a str) -> Self {
+        Self { patterns, required: true, single: Some(name) }
+    }
+
+    /// What it is called in a message.
+    pub(crate) fn name(&self) -> String {
+        self.single.map_or_else(|| self.patterns.join(" or "), str::to_owned)
     }
 }
 
@@ -29,17 +41,17 @@ impl<'a> Want<'a> {
 pub(crate) fn select<'n, 'w>(wants: &'w [Want<'w>], names: &[&'n str]) -> Result<Vec<&'n str>, &'w Want<'w>> {
     let mut chosen = vec![wants.is_empty(); names.len()];
     for want in wants {
+        let mut count = 0;
         let found = want.patterns.iter().any(|pattern| {
-            let mut any = false;
             for (name, chosen) in names.iter().zip(&mut chosen) {
                 if name.len() <= LONGEST && matches(pattern.as_bytes(), name.as_bytes()) {
                     *chosen = true;
-                    any = true;
+                    count += 1;
                 }
             }
-            any
+            count > 0
         });
-        if want.required && !found {
+        if want.required && (!found || (want.single.is_some() && count > 1)) {
             return Err(want);
         }
     }
