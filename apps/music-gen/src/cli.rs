@@ -1,11 +1,11 @@
 //! What can be typed.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use cli::{
     CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, SamplingArgs, TalkArgs, TrainArgs,
+    values,
 };
 use media::score::{Key, Metre};
 use music_gen::corpus::Source;
@@ -111,7 +111,7 @@ pub struct Train {
     pub train: TrainArgs,
 
     /// Width of a new net, a multiple of 64
-    #[arg(conflicts_with = "base", long, value_name = "N", default_value_t = 256, value_parser = width, help_heading = "Training")]
+    #[arg(conflicts_with = "base", long, value_name = "N", default_value_t = 256, value_parser = values::width, help_heading = "Training")]
     pub width: usize,
 
     /// Layers of a new net, 1 to 48
@@ -123,11 +123,11 @@ pub struct Train {
     pub context: u16,
 
     /// Share of the activations that are dropped while learning, 0 to 0.9
-    #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = dropout, help_heading = "Training")]
+    #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = values::dropout, help_heading = "Training")]
     pub dropout: f32,
 
     /// Seconds between two checkpoints, from which a training that was cut off goes on
-    #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = seconds, help_heading = "Training")]
+    #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = values::seconds, help_heading = "Training")]
     pub checkpoint: f64,
 
     /// How often the style of each --data is shown, as many numbers as paths [default: alike]
@@ -147,7 +147,7 @@ pub struct Evaluate {
     pub data: Vec<Source>,
 
     /// Share of a folder's files that was kept aside in training
-    #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = cli::held_out)]
+    #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = values::held_out)]
     pub held_out: f64,
 
     /// Pieces to compose for the table of statistics
@@ -206,26 +206,8 @@ fn metre(text: &str) -> Result<Metre, String> {
         })
 }
 
-fn number<T: FromStr + PartialOrd>(text: &str, low: T, high: T, wanted: &str) -> Result<T, String> {
-    text.parse().ok().filter(|value| *value >= low && *value <= high).ok_or_else(|| wanted.to_string())
-}
-
 fn tempo(text: &str) -> Result<f64, String> {
-    number(text, 20.0, 400.0, "a number from 20 to 400")
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    number(text, 0.01, 86_400.0, "a number from 0.01 to 86400")
-}
-
-fn dropout(text: &str) -> Result<f32, String> {
-    number(text, 0.0, 0.9, "a number from 0 to 0.9")
-}
-
-fn width(text: &str) -> Result<usize, String> {
-    number(text, 64, 4096, "a multiple of 64, up to 4096").and_then(|width: usize| {
-        if width.is_multiple_of(64) { Ok(width) } else { Err("a multiple of 64, up to 4096".into()) }
-    })
+    values::number(text, 20.0, 400.0, "a number from 20 to 400")
 }
 
 #[cfg(test)]

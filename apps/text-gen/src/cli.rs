@@ -1,11 +1,11 @@
 //! What can be typed.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use cli::{
     CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, SamplingArgs, TalkArgs, TrainArgs,
+    values,
 };
 
 /// Continue, answer and score text
@@ -158,7 +158,7 @@ pub struct Evaluate {
     pub data: Vec<PathBuf>,
 
     /// Share of the data that was kept aside, as it was trained
-    #[arg(long, value_name = "P", default_value_t = 0.05, value_parser = cli::held_out)]
+    #[arg(long, value_name = "P", default_value_t = 0.05, value_parser = values::held_out)]
     pub held_out: f64,
 
     /// The model.
@@ -184,7 +184,7 @@ pub struct Train {
     pub vocabulary: Option<u32>,
 
     /// Width of a new net, a multiple of 64
-    #[arg(conflicts_with = "base", long, value_name = "N", default_value_t = 256, value_parser = width, help_heading = "Training")]
+    #[arg(conflicts_with = "base", long, value_name = "N", default_value_t = 256, value_parser = values::width, help_heading = "Training")]
     pub width: usize,
 
     /// Layers of a new net, 1 to 48
@@ -196,11 +196,11 @@ pub struct Train {
     pub context: u16,
 
     /// Share of the activations that are dropped while learning, 0 to 0.9
-    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = dropout, help_heading = "Training")]
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = values::dropout, help_heading = "Training")]
     pub dropout: f32,
 
     /// Seconds between two checkpoints, from which a training that was cut off goes on
-    #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = seconds, help_heading = "Training")]
+    #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = values::seconds, help_heading = "Training")]
     pub checkpoint: f64,
 
     /// Where to compute.
@@ -208,26 +208,6 @@ pub struct Train {
     pub compute: ComputeArgs,
 }
 
-fn number<T: FromStr + PartialOrd>(text: &str, low: T, high: T, wanted: &str) -> Result<T, String> {
-    text.parse().ok().filter(|value| *value >= low && *value <= high).ok_or_else(|| wanted.to_string())
-}
-
 fn penalty(text: &str) -> Result<f32, String> {
-    number(text, -100., 100., "a number from -100 to 100")
-}
-
-fn dropout(text: &str) -> Result<f32, String> {
-    number(text, 0., 0.9, "a number from 0 to 0.9")
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    number(text, 0.01, 86_400., "a number from 0.01 to 86400")
-}
-
-fn width(text: &str) -> Result<usize, String> {
-    let wanted = "a multiple of 64, up to 4096";
-    number(text, 64, 4096, wanted).and_then(|width: usize| match width.is_multiple_of(64) {
-        true => Ok(width),
-        false => Err(wanted.to_string()),
-    })
+    values::number(text, -100., 100., "a number from -100 to 100")
 }

@@ -148,7 +148,7 @@ pub struct TrainArgs {
     pub learning_rate: Option<f64>,
 
     /// Share of the data that is kept aside to measure on, 0 to 0.9
-    #[arg(long, value_name = "P", value_parser = held_out)]
+    #[arg(long, value_name = "P", value_parser = crate::values::held_out)]
     pub held_out: Option<f64>,
 
     /// Overwrite a model that exists
@@ -178,14 +178,6 @@ fn share_above_zero(text: &str) -> Result<f64, String> {
 
 fn above_zero(text: &str) -> Result<f64, String> {
     number(text, |x| x > 0.0, "a number above 0")
-}
-
-/// Reads a share of data that is kept aside.
-///
-/// # Errors
-/// What is no number from 0 to 0.9.
-pub fn held_out(text: &str) -> Result<f64, String> {
-    number(text, |x| (0.0..=0.9).contains(&x), "a number from 0 to 0.9")
 }
 
 fn count(text: &str) -> Result<usize, String> {

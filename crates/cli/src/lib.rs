@@ -31,6 +31,7 @@
 //! ```
 //!
 //! - `args` the argument groups that an app flattens into its own `Args`
+//! - `values` readers of the numbers behind flags
 //! - `compute` device, number format, threads and seed
 //! - `start` what is set up before anything else: clock, panic line, Ctrl-C
 //! - `exit` exit codes and the one line that reports an error
@@ -46,8 +47,9 @@ mod models;
 mod print;
 mod progress;
 mod start;
+pub mod values;
 
-pub use args::{ModelArgs, OutputArgs, SamplingArgs, TalkArgs, Target, TrainArgs, held_out};
+pub use args::{ModelArgs, OutputArgs, SamplingArgs, TalkArgs, Target, TrainArgs};
 pub use completions::CompletionsCommand;
 pub use compute::{ComputeArgs, Device, Dtype};
 pub use exit::{Exit, StdoutClosed, Usage, exit_of, parse, parse_from, report, report_line, usage};
