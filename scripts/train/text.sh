@@ -7,7 +7,7 @@
 # PORTUGUESE/  the works of Machado de Assis as .txt in UTF-8 (the Machado corpus of NLTK)
 # OUT/         becomes the model; a run that was cut off goes on from there
 #
-# About an hour on two cores. The model card's table is what the last commands print.
+# Some two hours on two cores. The model card's table is what the last commands print.
 set -eu
 if [ $# -ne 3 ]; then
     sed -n '2,10s/^# \{0,1\}//p' "$0"
@@ -21,7 +21,7 @@ if [ ! -e "$out/model.safetensors" ]; then
     "$(dirname "$0")/prepare_text.sh" "$english" "$out/text/en"
     "$(dirname "$0")/prepare_text.sh" "$portuguese" "$out/text/pt"
     "$text_gen" train --data "$out/text/en" "$out/text/pt" --out "$out" --held-out 0.03 --vocabulary 6144 --layers 6 \
-        --width 256 --context 256 --batch 16 --learning-rate 0.003 --steps 1500 --threads 1 --seed 0
+        --width 256 --context 512 --batch 8 --learning-rate 0.003 --steps 5000 --seed 0
 fi
 "$text_gen" evaluate --model "$out" --data "$out/text/en" "$out/text/pt" --held-out 0.03
 held=$(wc -c < "$out/held-out.txt")
