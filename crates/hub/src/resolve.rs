@@ -74,9 +74,10 @@ pub fn resolve(
         Name::File(path) => Ok(local(Location::File(path))),
         Name::Repo { id, file, revision } => {
             let revision = revision.as_deref().unwrap_or("main");
+            let mut find = |options: &Options<'_>| repository(name, &id, revision, options, env, progress);
             match file {
-                None => repository(name, &id, revision, options, env, progress),
-                Some(file) => gguf(name, &id, &file, revision, options, env, progress),
+                None => find(options),
+                Some(file) => gguf(&id, &file, options, find),
             }
         }
     }
@@ -84,13 +85,10 @@ pub fn resolve(
 
 /// One file of a repository that holds the same model in many formats.
 fn gguf(
-    typed: &str,
     id: &str,
     file: &str,
-    revision: &str,
     options: &Options<'_>,
-    env: &Env,
-    progress: &mut Progress<'_>,
+    find: impl FnOnce(&Options<'_>) -> Result<Resolved>,
 ) -> Result<Resolved> {
     let spellings = [file.to_owned(), file.to_uppercase(), file.to_lowercase()];
     let ends = |spelling: &String| ["-", ".", "_"].map(|mark| format!("*{mark}{spelling}.gguf"));
@@ -98,7 +96,7 @@ fn gguf(
     let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
     let named = format!("whose name alone ends in {}.gguf", file.trim_end_matches(".gguf"));
     let wants = [Want::single(&patterns, &named)];
-    let found = repository(typed, id, revision, &Options { wants: &wants, ..*options }, env, progress)?;
+    let found = find(&Options { wants: &wants, ..*options })?;
     let Location::Dir(folder) = &found.location else { return Ok(found) };
     let files = files_below(folder);
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
