@@ -97,6 +97,22 @@ impl fmt::Display for Dtype {
     }
 }
 
+impl Dtype {
+    /// Whether a training multiplies in bf16, with weights and sums in f32: it does unless `--dtype f32` says not to.
+    ///
+    /// # Errors
+    /// Formats that nothing is learned in.
+    pub fn trains_in_bf16(self) -> Result<bool> {
+        match self {
+            Self::Auto | Self::Bf16 => Ok(true),
+            Self::F32 => Ok(false),
+            Self::F16 | Self::Q8 => {
+                Err(crate::usage(format!("--dtype {self} is not for training: use bf16 or f32")))
+            }
+        }
+    }
+}
+
 /// `--device`, `--dtype`, `--threads`, `--seed`.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Compute")]

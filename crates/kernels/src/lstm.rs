@@ -3,7 +3,7 @@
 use candle_core::{D, Device, Result, Tensor};
 use rayon::prelude::*;
 
-use crate::gemm::{Matrix, PackedB, Then, Threads, product_at};
+use crate::gemm::{Matrix, PackedB, Precision, Then, Threads, product_at};
 use crate::level::{Level, compiled, level};
 use crate::rows::{self, own, read};
 
@@ -131,7 +131,8 @@ fn forward(
     let mut sums = vec![0f32; batch * time * gates];
     let rows = Matrix::rows(xs, batch * time, features);
     let input = Matrix::rows(input, gates, features).turned();
-    product_at(level, rows, input, (&mut sums, gates, false), Threads::All, Then::bias(Some(bias)));
+    let how = (level, Precision::F32);
+    product_at(how, rows, input, (&mut sums, gates, false), Threads::All, Then::bias(Some(bias)));
     let recurrent = PackedB::at(level, Matrix::rows(recurrent, gates, hidden).turned());
     for t in 0..time {
         let before = match t {

@@ -8,7 +8,7 @@
 //! - [`random`]: PyTorch's CPU generator, number for number
 //! - [`tokens`]: text to ids and back, conversations to text
 //! - [`vars`]: where a net's tensors come from, by name
-//! - `adamw`, `gradients`: what `training` needs of `kernels`
+//! - `adamw`, `gradients`, `with_precision`: what `training` needs of `kernels`
 
 /// Returns an error about an input: one line, and no backtrace whatever the environment says.
 macro_rules! refuse {
@@ -24,4 +24,6 @@ pub mod random;
 pub mod tokens;
 pub mod vars;
 
+pub use kernels::gemm::Precision;
+pub use kernels::linear::with_precision;
 pub use kernels::{adamw, gradients};

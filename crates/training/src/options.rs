@@ -32,6 +32,9 @@ pub struct Options {
     pub clip: Option<f64>,
     /// Decay of the moving average of the weights; `None` for no average.
     pub average: Option<f64>,
+    /// Linear maps and their gradients multiply in bf16 where the processor does, and sum in f32.
+    #[serde(default)]
+    pub bf16: bool,
     /// Seed of all that a step draws.
     pub seed: u64,
     /// Steps between two points of the curve; the losses between are averaged.
@@ -65,6 +68,7 @@ impl Default for Options {
             eps: 1e-8,
             clip: Some(1.0),
             average: Some(0.999),
+            bf16: false,
             seed: 0,
             curve_every: 10,
             held_out_every: 100,

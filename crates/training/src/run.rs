@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use candle_core::{DType, Var};
-use models::gradients;
+use models::{Precision, gradients, with_precision};
 
 use crate::adamw::{AdamW, Step};
 use crate::checkpoint::{Part, Place, State, Tensors};
@@ -142,12 +142,14 @@ impl Run {
     pub fn step(&mut self, task: &mut dyn Task) -> Result<Seen> {
         let options = &self.state.options;
         let (step, batches) = (self.state.step, options.micro_batches);
+        let precision = if options.bf16 { Precision::Bf16 } else { Precision::F32 };
         let learning_rate = schedule::learning_rate(options, step, self.state.total);
         let (mut loss, mut items, mut found) = (0.0, 0, 0);
         self.adamw.clear();
         for micro in 0..batches {
             let mut rng = Rng::at(options.seed, &[step, micro as u64]);
-            let (seen, record) = gradients::record(|| task.loss(&mut rng, step, micro));
+            let (seen, record) =
+                gradients::record(|| with_precision(precision, || task.loss(&mut rng, step, micro)));
             let seen = seen?;
             loss +=
                 f64::from(seen.value.reshape(())?.to_dtype(DType::F32)?.to_scalar::<f32>()?) / batches as f64;

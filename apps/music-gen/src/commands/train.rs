@@ -128,6 +128,7 @@ fn plan(args: &Train, base: Option<&Base>, shares: Vec<f64>) -> Result<Plan> {
         held_out_every: steps.map_or(50, |steps| (steps / 13).clamp(5, 200)),
         average: Some(0.998),
         keep_best: true,
+        bf16: args.compute.dtype.trains_in_bf16()?,
         seed: args.compute.seed.unwrap_or(0),
         checkpoint_seconds: Some(args.checkpoint),
         ..Options::default()

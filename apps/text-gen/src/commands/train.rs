@@ -153,6 +153,7 @@ fn plan(args: &Train, config: Config, base: Option<&Base>) -> Result<Plan> {
         held_out_every: steps.map_or(50, |steps| (steps / 13).clamp(5, 200)),
         average: Some(0.998),
         keep_best: true,
+        bf16: args.compute.dtype.trains_in_bf16()?,
         seed: args.compute.seed.unwrap_or(0),
         checkpoint_seconds: Some(args.checkpoint),
         ..Options::default()

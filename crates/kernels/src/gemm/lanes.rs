@@ -14,14 +14,40 @@ pub(crate) struct View<'a> {
     pub values: &'a [u32],
     /// Distance between lines, and along the depth.
     pub stride: (usize, usize),
+    /// Whether the slice holds f32, of which two along the depth make a lane, rounded to bf16. Depth counts lanes.
+    pub rounds: bool,
 }
 
 impl<'a> View<'a> {
+    /// Lanes as they are.
+    pub fn new(values: &'a [u32], stride: (usize, usize)) -> Self {
+        View { values, stride, rounds: false }
+    }
+
     /// The same lanes without those before a place.
     pub fn from(self, line: usize, depth: usize) -> Self {
-        let skipped = line * self.stride.0 + depth * self.stride.1;
-        View { values: self.values.get(skipped..).unwrap_or_default(), stride: self.stride }
+        let skipped = line * self.stride.0 + depth * self.per_lane() * self.stride.1;
+        View { values: self.values.get(skipped..).unwrap_or_default(), ..self }
     }
+
+    /// Values of the slice in a lane.
+    fn per_lane(self) -> usize {
+        if self.rounds { 2 } else { 1 }
+    }
+}
+
+/// Two values as a lane of bf16.
+#[inline(always)]
+pub(crate) fn pair(first: f32, second: f32) -> u32 {
+    rounded(first) | rounded(second) << 16
+}
+
+/// The bits of the nearest bf16, to even where two are near; a NaN stays one.
+#[inline(always)]
+fn rounded(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+    if x.is_nan() { bits >> 16 | 0x40 } else { nearest }
 }
 
 /// The bits of f32 values.
@@ -71,8 +97,11 @@ pub(crate) fn interleave(
     if depth == 0 || lines == 0 {
         return;
     }
-    let last = (lines - 1) * view.stride.0 + (depth - 1) * view.stride.1;
+    let last = (lines - 1) * view.stride.0 + (depth * view.per_lane() - 1) * view.stride.1;
     assert!(last < view.values.len() && lines <= width, "lanes beyond their slice");
+    if view.rounds {
+        return interleave_rounded(level, view, lines, depth, width, out);
+    }
     #[cfg(target_arch = "x86_64")]
     if level > Level::Portable && lines >= 4 {
         // SAFETY: the assertion above, for any stride; the level is present; `out` is cut to size.
@@ -99,6 +128,30 @@ pub(crate) fn interleave(
                     *out = view.values[line * down + d * along];
                 }
             }
+        }
+    }
+}
+
+/// [`interleave`] for values that are rounded on the way, after its checks.
+fn interleave_rounded(level: Level, view: View, lines: usize, depth: usize, width: usize, out: &mut [u32]) {
+    #[cfg(target_arch = "x86_64")]
+    if level == Level::Avx512Products {
+        // SAFETY: the caller's assertion, for any stride; the level is present; `out` is cut to size.
+        #[allow(unsafe_code)]
+        unsafe {
+            match view.stride {
+                (1, _) => return super::lanes_x86::copy_rounded(view, lines, depth, out, width),
+                (_, 1) => return super::lanes_x86::turn_rounded(view, lines, depth, out, width),
+                _ => {}
+            }
+        }
+    }
+    let _ = level;
+    let (down, along) = view.stride;
+    for (d, out) in out.chunks_exact_mut(width).enumerate() {
+        for (line, out) in out[..lines].iter_mut().enumerate() {
+            let value = |step: usize| f32::from_bits(view.values[line * down + (2 * d + step) * along]);
+            *out = pair(value(0), value(1));
         }
     }
 }
@@ -191,11 +244,47 @@ mod tests {
                     let values: Vec<u32> = (0..=last as u32).collect();
                     for width in [lines, 32] {
                         let mut out = vec![7; depth * width + 3];
-                        interleave(level, View { values: &values, stride }, lines, depth, width, &mut out);
+                        interleave(level, View::new(&values, stride), lines, depth, width, &mut out);
                         for (i, &found) in out[..depth * width].iter().enumerate() {
                             let (d, line) = (i / width, i % width);
                             let expected = if line < lines { line * stride.0 + d * stride.1 } else { 0 };
                             assert_eq!(found, expected as u32, "{lines} {depth} {stride:?} {width}");
+                        }
+                        assert_eq!(out[depth * width..], [7; 3]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn values_are_rounded_to_pairs_on_the_way() {
+        let sizes = [1usize, 3, 4, 7, 12, 16, 17, 31, 32];
+        for (level, lines) in levels().flat_map(|level| sizes.map(|lines| (level, lines))) {
+            for depth in [0usize, 1, 2, 15, 16, 17, 64, 131] {
+                for stride in [(1, lines), (1, lines + 3), (2 * depth, 1), (2 * depth + 3, 1), (3, 3 * lines)]
+                {
+                    let last = (lines - 1) * stride.0 + (2 * depth).saturating_sub(1) * stride.1;
+                    let value = |place: usize| match place % 97 {
+                        96 => f32::INFINITY,
+                        small => (place as f32 - 300.) * 1.003 / (small + 1) as f32,
+                    };
+                    let values: Vec<u32> = (0..=last).map(|place| value(place).to_bits()).collect();
+                    for width in [lines, 32] {
+                        let mut out = vec![7; depth * width + 3];
+                        let view = View { rounds: true, ..View::new(&values, stride) };
+                        interleave(level, view, lines, depth, width, &mut out);
+                        for (i, &found) in out[..depth * width].iter().enumerate() {
+                            let (d, line) = (i / width, i % width);
+                            let bits = |step: usize| {
+                                let place = line * stride.0 + (2 * d + step) * stride.1;
+                                half::bf16::from_f32(value(place)).to_bits() as u32
+                            };
+                            let expected = if line < lines { bits(0) | bits(1) << 16 } else { 0 };
+                            assert_eq!(
+                                found, expected,
+                                "{level:?} {lines} {depth} {stride:?} {width} at {i}"
+                            );
                         }
                         assert_eq!(out[depth * width..], [7; 3]);
                     }

@@ -1,6 +1,7 @@
-//! The two ways of interleaving that matter, in AVX2.
+//! The two ways of interleaving that matter, in AVX2; and with rounding to bf16, in AVX-512.
 
 use core::arch::x86_64::*;
+use core::mem::transmute;
 
 use super::lanes::View;
 
@@ -93,6 +94,95 @@ pub(super) unsafe fn turn(view: View, lines: usize, depth: usize, out: &mut [u32
             line = at + if eight { 8 } else { 4 };
         }
         start = end;
+    }
+}
+
+/// The first `count` of sixteen values at any address, and zeros.
+///
+/// # Safety
+/// AVX-512, and there are `count` values.
+#[allow(unsafe_code)]
+#[inline(always)]
+unsafe fn load_16(from: *const u32, count: usize) -> __m512 {
+    // SAFETY: the caller's contract.
+    unsafe { _mm512_maskz_loadu_ps(first(count), from.cast()) }
+}
+
+/// A mask of the first `count` of sixteen lanes.
+#[inline(always)]
+fn first(count: usize) -> u16 {
+    if count >= 16 { u16::MAX } else { (1 << count) - 1 }
+}
+
+/// Values that lie along the lines, of two steps of the depth to a lane, rounded to bf16.
+///
+/// # Safety
+/// The machine has AVX-512 BW and BF16; the view has `lines` lines of twice `depth` values, with a stride of 1 from
+/// line to line; `out` has room for `depth` times `width`, which is no less than `lines`.
+#[allow(unsafe_code)]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+pub(super) unsafe fn copy_rounded(view: View, lines: usize, depth: usize, out: &mut [u32], width: usize) {
+    let (mut from, mut to) = (view.values.as_ptr(), out.as_mut_ptr());
+    // from all first halves and then all second ones to pairs
+    let lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    let order = _mm512_or_si512(lane, _mm512_slli_epi32::<16>(_mm512_add_epi32(lane, _mm512_set1_epi32(16))));
+    for _ in 0..depth {
+        for at in (0..lines).step_by(16) {
+            let count = lines - at;
+            // SAFETY: what is read and written is inside `lines` lanes, by the masks.
+            unsafe {
+                let low = load_16(from.wrapping_add(at), count);
+                let high = load_16(from.wrapping_add(at + view.stride.1), count);
+                let halves = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+                let pairs = _mm512_castsi512_ps(_mm512_permutexvar_epi16(order, halves));
+                _mm512_mask_storeu_ps(to.wrapping_add(at).cast(), first(count), pairs);
+            }
+        }
+        from = from.wrapping_add(2 * view.stride.1);
+        to = to.wrapping_add(width);
+    }
+}
+
+/// Lanes of a line that are rounded before they are turned.
+const ROUNDED: usize = 64;
+
+/// The most lines of a panel.
+const LINES: usize = 32;
+
+/// Values that lie along the depth, two to a lane, rounded to bf16 and then turned.
+///
+/// # Safety
+/// As that of [`copy_rounded`], but the stride of 1 is along the depth, and there are at most 32 lines.
+#[allow(unsafe_code)]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+pub(super) unsafe fn turn_rounded(view: View, lines: usize, depth: usize, out: &mut [u32], width: usize) {
+    let mut buffer = [0u32; LINES * ROUNDED];
+    let lines = lines.min(LINES);
+    for start in (0..depth).step_by(ROUNDED) {
+        let count = ROUNDED.min(depth - start);
+        for line in 0..lines {
+            let from = view.values.as_ptr().wrapping_add(line * view.stride.0 + 2 * start);
+            for at in (0..count).step_by(16) {
+                let values = 2 * (count - at);
+                // SAFETY: the line has `2 * count` values from here, and the buffer as many places as lanes.
+                unsafe {
+                    let low = load_16(from.wrapping_add(2 * at), values);
+                    let high = load_16(from.wrapping_add(2 * at + 16), values.saturating_sub(16));
+                    let pairs = transmute::<__m512bh, __m512>(_mm512_cvtne2ps_pbh(high, low));
+                    let to = buffer.as_mut_ptr().wrapping_add(line * ROUNDED + at);
+                    _mm512_mask_storeu_ps(to.cast(), u16::MAX, pairs);
+                }
+            }
+        }
+        let out = &mut out[start * width..][..count * width];
+        if lines >= 4 {
+            // SAFETY: the buffer has these lines, and AVX-512 comes with AVX2.
+            unsafe { turn(View::new(&buffer, (ROUNDED, 1)), lines, count, out, width) }
+        } else {
+            for (d, out) in out.chunks_exact_mut(width).enumerate() {
+                (0..lines).for_each(|line| out[line] = buffer[line * ROUNDED + d]);
+            }
+        }
     }
 }
 

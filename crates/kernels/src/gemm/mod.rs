@@ -1,4 +1,4 @@
-//! Products of f32 matrices.
+//! Products of f32 matrices, in f32 or with their factors rounded to bf16.
 //!
 //! As in BLIS (Van Zee and van de Geijn, 2015): a tile of the product is summed up in registers ([`tile`]), from
 //! panels in which its factors lie in the order of their use ([`lanes`]), block by block, so that one side stays in
@@ -61,6 +61,17 @@ impl<'a> Matrix<'a> {
     }
 }
 
+/// In what the factors of a product are multiplied; the sums are f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// f32.
+    #[default]
+    F32,
+    /// bf16, to which they are rounded on the way: twice as fast where the processor multiplies those
+    /// ([`Level::Avx512Products`]). Elsewhere, for few rows and for an odd depth it is f32.
+    Bf16,
+}
+
 /// How a product is spread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Threads {
@@ -121,15 +132,15 @@ pub fn product_then(
     threads: Threads,
     then: Then,
 ) {
-    product_at(level(), a, b, (out, out_stride, add), threads, then);
+    product_at((level(), Precision::F32), a, b, (out, out_stride, add), threads, then);
 }
 
-/// [`product_then`] at a level, which must be present; `out` with its stride and whether to add.
+/// [`product_then`] at a level, which must be present, and in a precision; `out` with its stride and whether to add.
 ///
 /// # Panics
 /// Where sizes do not fit, or a slice is too short.
 pub fn product_at(
-    level: Level,
+    how: (Level, Precision),
     a: Matrix,
     b: Matrix,
     (out, out_stride, add): (&mut [f32], usize, bool),
@@ -141,15 +152,15 @@ pub fn product_at(
     // SAFETY: `check_product` holds every access inside `out`, which is borrowed alone.
     #[allow(unsafe_code)]
     unsafe {
-        write_product(level, a, b, (target, add), threads, then);
+        write_product(how, a, b, (target, add), threads, then);
     }
 }
 
-/// The product as new rows, and then what `then` says.
+/// The product as new rows, over all threads, and then what `then` says.
 ///
 /// # Panics
 /// Where sizes do not fit, or a slice is too short.
-pub fn product_vec(a: Matrix, b: Matrix, threads: Threads, then: Then) -> Vec<f32> {
+pub fn product_vec(a: Matrix, b: Matrix, precision: Precision, then: Then) -> Vec<f32> {
     let (rows, columns) = (a.size.0, b.size.1);
     let mut out = Vec::with_capacity(rows * columns);
     check_product(a, b.size, rows * columns, columns);
@@ -157,7 +168,7 @@ pub fn product_vec(a: Matrix, b: Matrix, threads: Threads, then: Then) -> Vec<f3
     // SAFETY: the capacity is that of the product, which writes all of it.
     #[allow(unsafe_code)]
     unsafe {
-        write_product(level(), a, b, (target, false), threads, then);
+        write_product((level(), precision), a, b, (target, false), Threads::All, then);
         out.set_len(rows * columns);
     }
     out
@@ -183,7 +194,7 @@ const ALONE: usize = 1 << 19;
 /// `out` points at `a.size.0` rows of `b.size.1` values that nobody else uses meanwhile.
 #[allow(unsafe_code)]
 unsafe fn write_product(
-    level: Level,
+    (level, precision): (Level, Precision),
     a: Matrix,
     b: Matrix,
     (out, add): (Target, bool),
@@ -203,7 +214,10 @@ unsafe fn write_product(
     if unsafe { few::few(level, a, b, (out, add), threads, then) } {
         return;
     }
-    let micro = micro(Kind::Single, level);
+    let rounds =
+        precision == Precision::Bf16 && level == Level::Avx512Products && k > 0 && k.is_multiple_of(2);
+    let (kind, k) = if rounds { (Kind::Pair, k / 2) } else { (Kind::Single, k) };
+    let micro = micro(kind, level);
     let most = (PACKED / packed_depth(k).max(1)).next_multiple_of(micro.columns);
     let whole = Blocks {
         level,
@@ -211,7 +225,7 @@ unsafe fn write_product(
         rows: m,
         columns: n,
         depth: k,
-        a: View { values: bits(a.values), stride: a.stride },
+        a: View { values: bits(a.values), stride: a.stride, rounds },
         b: &[],
         widen: false,
         dequantise: None,
@@ -220,7 +234,7 @@ unsafe fn write_product(
         then,
         origin: (0, 0),
     };
-    let b = View { values: bits(b.values), stride: (b.stride.1, b.stride.0) };
+    let b = View { values: bits(b.values), stride: (b.stride.1, b.stride.0), rounds };
     if threads == Threads::All && n > m {
         // each task packs columns of its own
         let tasks = 4 * rayon::current_num_threads();

@@ -139,7 +139,7 @@ impl PackedB {
     /// Packs it for a level, which must be present.
     pub fn at(level: Level, b: Matrix) -> Self {
         b.check();
-        let view = View { values: bits(b.values), stride: (b.stride.1, b.stride.0) };
+        let view = View::new(bits(b.values), (b.stride.1, b.stride.0));
         Self { panels: Panels::new(level, Kind::Single, view, b.size.1, b.size.0) }
     }
 
@@ -163,7 +163,7 @@ impl PackedB {
     ) {
         check_product(a, self.size(), out.len(), out_stride);
         let target = Target { values: out.as_mut_ptr(), stride: out_stride };
-        let view = View { values: bits(a.values), stride: a.stride };
+        let view = View::new(bits(a.values), a.stride);
         // SAFETY: `check_product` holds every access inside `out`, which is borrowed alone.
         #[allow(unsafe_code)]
         unsafe {
@@ -177,7 +177,7 @@ impl PackedB {
         let mut out = Vec::with_capacity(rows * columns);
         check_product(a, self.size(), rows * columns, columns);
         let target = Target { values: out.as_mut_ptr(), stride: columns };
-        let view = View { values: bits(a.values), stride: a.stride };
+        let view = View::new(bits(a.values), a.stride);
         // SAFETY: the capacity is that of the product, which writes all of it.
         #[allow(unsafe_code)]
         unsafe {

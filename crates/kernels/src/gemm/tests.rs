@@ -81,7 +81,7 @@ fn products_equal_those_in_f64() {
                             }
                         };
                         let mut out = c.clone();
-                        product_at(level, a, b, (&mut out, n + 5, add), Threads::One, then);
+                        product_at((level, Precision::F32), a, b, (&mut out, n + 5, add), Threads::One, then);
                         check(&out);
                         out.copy_from_slice(&c);
                         PackedB::at(level, b).product(a, &mut out, n + 5, add, Threads::One, then);
@@ -105,7 +105,14 @@ fn large_products_are_the_same_on_any_threads() {
         for level in levels() {
             let run = |threads| {
                 let mut out = vec![f32::NAN; m * n];
-                product_at(level, a, b, (&mut out, n, false), threads, Then::bias(Some(&bias)));
+                product_at(
+                    (level, Precision::F32),
+                    a,
+                    b,
+                    (&mut out, n, false),
+                    threads,
+                    Then::bias(Some(&bias)),
+                );
                 out
             };
             let one = run(Threads::One);
@@ -124,6 +131,39 @@ fn large_products_are_the_same_on_any_threads() {
 }
 
 #[test]
+fn rounded_factors_give_the_sums_of_their_products() {
+    // (rows, depth, columns): small, odd, spread over rows or columns, a depth of several parts
+    let sizes = [(41, 2, 33), (64, 31, 70), (50, 260, 131), (300, 500, 70), (70, 500, 300), (48, 9000, 50)];
+    for (m, k, n) in sizes {
+        let (a, b) = (normal(m * k, 1), normal(k * n, 2));
+        let rounded = |xs: &[f32]| xs.iter().map(|&x| half::bf16::from_f32(x).to_f32()).collect::<Vec<_>>();
+        let (a_rounded, b_rounded) = (rounded(&a), rounded(&b));
+        let exact = |a, b| reference(Matrix::rows(a, m, k), Matrix::rows(b, k, n));
+        let (in_f32, in_bf16) = (exact(&a, &b), exact(&a_rounded, &b_rounded));
+        for level in levels() {
+            let stays = level < Level::Avx512Products || k % 2 == 1;
+            for (turn, (a, a_stride)) in layouts(&a, m, k).into_iter().enumerate() {
+                for (b, b_stride) in layouts(&b, k, n).into_iter().skip(turn % 2).step_by(2) {
+                    let a = Matrix { values: &a, size: (m, k), stride: a_stride };
+                    let b = Matrix { values: &b, size: (k, n), stride: b_stride };
+                    let what = format!("{level:?} {m} {k} {n} {a_stride:?} {b_stride:?}");
+                    let run = |threads| {
+                        let mut out = vec![f32::NAN; m * n];
+                        let how = (level, Precision::Bf16);
+                        product_at(how, a, b, (&mut out, n, false), threads, Then::default());
+                        out
+                    };
+                    let one = run(Threads::One);
+                    near(&one, if stays { &in_f32 } else { &in_bf16 }, 1e-5, &what);
+                    near(&one, &in_f32, 1e-2, &what);
+                    assert!(one == run(Threads::All), "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn nan_and_infinity_stay_in_their_rows_and_columns() {
     let (m, k, n) = (14, 20, 40);
     let (mut a, mut b) = (normal(m * k, 1), normal(k * n, 2));
@@ -132,7 +172,7 @@ fn nan_and_infinity_stay_in_their_rows_and_columns() {
     let expected = reference(a, b);
     for level in levels() {
         let mut out = vec![0.; m * n];
-        product_at(level, a, b, (&mut out, n, false), Threads::One, Then::default());
+        product_at((level, Precision::F32), a, b, (&mut out, n, false), Threads::One, Then::default());
         near(&out, &expected, 1e-5, &format!("{level:?}"));
     }
 }

@@ -4,6 +4,7 @@ use half::bf16;
 use rayon::prelude::*;
 
 use crate::gemm::Matrix;
+use crate::gemm::lanes::pair;
 use crate::level::{Level, compiled};
 use crate::rows;
 
@@ -45,23 +46,15 @@ pub(super) fn pairs(level: Level, xs: &[f32], width: usize) -> Vec<u32> {
             || {
                 let (twos, rest) = xs.as_chunks::<2>();
                 for (out, two) in out.iter_mut().zip(twos) {
-                    *out = rounded(two[0]) | rounded(two[1]) << 16;
+                    *out = pair(two[0], two[1]);
                 }
                 if let ([x], Some(out)) = (rest, out.last_mut()) {
-                    *out = rounded(*x);
+                    *out = pair(*x, 0.);
                 }
             },
         );
     });
     out
-}
-
-/// The bits of the nearest bf16, to even where two are near; a NaN stays one.
-#[inline(always)]
-fn rounded(x: f32) -> u32 {
-    let bits = x.to_bits();
-    let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
-    if x.is_nan() { bits >> 16 | 0x40 } else { nearest }
 }
 
 /// Rows of bf16 as pairs; an odd width is filled up with a zero.

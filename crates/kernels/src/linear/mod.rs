@@ -2,8 +2,9 @@
 
 use crate::gradients::Recorded;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, Device, Layout, Result, Shape, Storage, Tensor};
+use std::cell::Cell;
 
-use crate::gemm::{Matrix, Then, Threads, product_vec};
+use crate::gemm::{Matrix, Precision, Then, product_vec};
 use crate::rows::{self, own};
 
 mod lanes;
@@ -13,6 +14,27 @@ pub use weight::Weight;
 
 #[cfg(test)]
 mod tests;
+
+thread_local! {
+    static PRECISION: Cell<Precision> = const { Cell::new(Precision::F32) };
+}
+
+/// What stood there before is put back, also after a panic.
+struct Before(Precision);
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        PRECISION.set(self.0);
+    }
+}
+
+/// Runs `f`; what [`linear`] computes in it on this thread is multiplied in `precision`, and so are its gradients,
+/// whenever they are asked for. This is mixed precision (Micikevicius et al., 2018): weights, sums and all other
+/// operators stay in f32.
+pub fn with_precision<R>(precision: Precision, f: impl FnOnce() -> R) -> R {
+    let _before = Before(PRECISION.replace(precision));
+    f()
+}
 
 /// (..., in) times the transpose of (out, in), plus (out).
 ///
@@ -25,9 +47,10 @@ pub fn linear(xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Ten
         return composite(xs, weight, bias);
     }
     let xs = xs.contiguous()?;
+    let op = LinearOp(PRECISION.get());
     match bias {
-        Some(bias) => xs.recorded3(weight, &bias.contiguous()?, LinearOp),
-        None => xs.recorded2(weight, LinearOp),
+        Some(bias) => xs.recorded3(weight, &bias.contiguous()?, op),
+        None => xs.recorded2(weight, op),
     }
 }
 
@@ -81,22 +104,28 @@ fn with_matrix<R>(xs: &Tensor, f: impl FnOnce(Matrix) -> R) -> Result<R> {
     }
 }
 
-struct LinearOp;
+struct LinearOp(Precision);
 
 impl LinearOp {
     fn forward(
+        &self,
         (xs, xs_layout): (&CpuStorage, &Layout),
         (weight, weight_layout): (&CpuStorage, &Layout),
         bias: Option<&[f32]>,
     ) -> Result<(CpuStorage, Shape)> {
         let (xs, weight) = (matrix(xs, xs_layout)?, matrix(weight, weight_layout)?);
-        let ys = product_vec(xs, weight.turned(), Threads::All, Then::bias(bias));
+        let ys = product_vec(xs, weight.turned(), self.0, Then::bias(bias));
         Ok((CpuStorage::F32(ys), with_last(xs_layout.dims(), weight.size.0).into()))
     }
 
-    fn backward(xs: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn backward(
+        &self,
+        xs: &Tensor,
+        weight: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
-        let product = |a: Matrix, b: Matrix| product_vec(a, b, Threads::All, Then::default());
+        let product = |a: Matrix, b: Matrix| product_vec(a, b, self.0, Then::default());
         let xs_grad = if xs.track_op() {
             let values = with_matrix(&grad, |grad| with_matrix(weight, |weight| product(grad, weight)))??;
             Some(Tensor::from_vec(values, xs.shape(), &Device::Cpu)?)
@@ -125,7 +154,7 @@ impl CustomOp2 for LinearOp {
         weight: &CpuStorage,
         weight_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        Self::forward((xs, xs_layout), (weight, weight_layout), None)
+        self.forward((xs, xs_layout), (weight, weight_layout), None)
     }
 
     fn bwd(
@@ -135,7 +164,7 @@ impl CustomOp2 for LinearOp {
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        Self::backward(xs, weight, grad)
+        self.backward(xs, weight, grad)
     }
 }
 
@@ -154,7 +183,7 @@ impl CustomOp3 for LinearOp {
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let bias = rows::values(bias, bias_layout)?;
-        Self::forward((xs, xs_layout), (weight, weight_layout), Some(bias))
+        self.forward((xs, xs_layout), (weight, weight_layout), Some(bias))
     }
 
     fn bwd(
@@ -165,7 +194,7 @@ impl CustomOp3 for LinearOp {
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (xs_grad, weight_grad) = Self::backward(xs, weight, grad)?;
+        let (xs_grad, weight_grad) = self.backward(xs, weight, grad)?;
         let bias_grad = if bias.track_op() {
             let values = with_matrix(&grad.contiguous()?, lanes::column_sums)?;
             Some(Tensor::from_vec(values, bias.shape(), &Device::Cpu)?)

@@ -32,6 +32,31 @@ fn own_operator_equals_the_composite_one() -> Result<()> {
 }
 
 #[test]
+fn rounded_products_have_rounded_gradients() -> Result<()> {
+    let (xs, weight) = (random((3, 40, 66), 1)?, random((50, 66), 2)?);
+    let (bias, by) = (random(50, 3)?, random((3, 40, 50), 4)?);
+    let run = |precision| {
+        let ys = with_precision(precision, || linear(&xs, &weight, Some(&bias)))?;
+        let grads = (&ys * by.as_tensor())?.sum_all()?.backward()?;
+        let grads = [&xs, &weight, &bias].map(|var| grads.get(var).unwrap().clone());
+        Ok::<_, candle_core::Error>([vec![ys], grads.to_vec()].concat())
+    };
+    let (rounded, exact) = (run(Precision::Bf16)?, run(Precision::F32)?);
+    for (i, (rounded, exact)) in rounded.iter().zip(&exact).enumerate() {
+        let flat = |xs: &Tensor| xs.flatten_all()?.to_vec1::<f32>();
+        let (rounded, exact) = (flat(rounded)?, flat(exact)?);
+        // the sums of a bias have no products
+        let same = i == 3 || crate::level::level() < crate::level::Level::Avx512Products;
+        assert_eq!(rounded == exact, same, "{i}");
+        near(&rounded, &exact.into_iter().map(f64::from).collect::<Vec<_>>(), 1e-2, &format!("{i}"));
+    }
+    assert_eq!(PRECISION.get(), Precision::F32);
+    let caught = std::panic::catch_unwind(|| with_precision::<()>(Precision::Bf16, || panic!("within")));
+    assert!(caught.is_err() && PRECISION.get() == Precision::F32);
+    Ok(())
+}
+
+#[test]
 fn any_layout_and_no_values() -> Result<()> {
     let (xs, weight, bias) = (random((5, 7, 6), 1)?, random((7, 9), 2)?, random(18, 3)?);
     let (xs, weight) = (xs.transpose(1, 2)?, weight.t()?);

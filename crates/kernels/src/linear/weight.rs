@@ -139,7 +139,7 @@ impl Weight {
         };
         let depth =
             if Panels::widens(panels.level(), self.form.kind()) { 2 * panels.depth } else { panels.depth };
-        let view = View { values, stride: (depth, 1) };
+        let view = View::new(values, (depth, 1));
         // SAFETY: the capacity is that of the product, which writes all of it.
         #[allow(unsafe_code)]
         unsafe {
@@ -166,7 +166,7 @@ impl Form {
 
     fn packed(level: Level, kind: Kind, values: &[f32], outputs: usize, inputs: usize) -> Self {
         let pack = |lanes: &[u32], depth: usize| {
-            Panels::new(level, kind, View { values: lanes, stride: (depth, 1) }, outputs, depth)
+            Panels::new(level, kind, View::new(lanes, (depth, 1)), outputs, depth)
         };
         match kind {
             Kind::Single => Form::Single(pack(bits(values), inputs)),
@@ -188,7 +188,7 @@ impl Form {
     fn packed_bf16(level: Level, kind: Kind, values: &[bf16], outputs: usize, inputs: usize) -> Self {
         if kind == Kind::Pair {
             let (lanes, depth) = (lanes::pairs_of(values, inputs), inputs.div_ceil(2));
-            let view = View { values: &lanes, stride: (depth, 1) };
+            let view = View::new(&lanes, (depth, 1));
             return Form::Pair(Panels::new(level, kind, view, outputs, depth));
         }
         let values: Vec<f32> = values.iter().map(|x| x.to_f32()).collect();
