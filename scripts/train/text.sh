@@ -7,7 +7,7 @@
 # PORTUGUESE/  the works of Machado de Assis as .txt in UTF-8 (the Machado corpus of NLTK)
 # OUT/         becomes the model; a run that was cut off goes on from there
 #
-# Some two hours on two cores. The model card's table is what the last commands print.
+# An hour and a half or so on two cores. The model card's table is what the last commands print.
 set -eu
 if [ $# -ne 3 ]; then
     sed -n '2,10s/^# \{0,1\}//p' "$0"

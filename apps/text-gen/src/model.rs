@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use candle_core::{DType, Device};
+use candle_core::Device;
 use hub::Location;
 use models::checkpoint::gguf::Gguf;
 use models::checkpoint::{Checkpoint, Files};
 use models::nets::llama::{Config, Llama, gguf};
 use models::tokens::Tokens;
 use models::tokens::chat::Template;
-use models::vars::Format;
+use models::vars::formats;
 
 use crate::Defaults;
 
@@ -104,23 +104,5 @@ impl Model {
     /// How many tokens the net can see at once.
     pub fn context(&self) -> usize {
         self.net.context()
-    }
-}
-
-/// The number format of the net, and that of its linear maps on a processor.
-fn formats(asked: &str, stored: DType, device: &Device) -> (DType, Format) {
-    if !device.is_cpu() {
-        return match asked {
-            "f32" => (DType::F32, Format::Plain),
-            "f16" => (DType::F16, Format::Plain),
-            "bf16" => (DType::BF16, Format::Plain),
-            _ => (stored, Format::Plain),
-        };
-    }
-    match (asked, stored) {
-        ("q8", _) => (DType::F32, Format::Int8),
-        ("bf16", _) | ("auto", DType::BF16) => (DType::F32, Format::Bf16),
-        // halves are widened, which changes no value: a processor has no products of them
-        _ => (DType::F32, Format::Packed),
     }
 }

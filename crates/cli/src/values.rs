@@ -18,6 +18,14 @@ pub fn held_out(text: &str) -> Result<f64, String> {
     number(text, 0., 0.9, "a number from 0 to 0.9")
 }
 
+/// Reads a share.
+///
+/// # Errors
+/// What is no number from 0 to 1.
+pub fn share(text: &str) -> Result<f32, String> {
+    number(text, 0., 1., "a number from 0 to 1")
+}
+
 /// Reads a share of activations that are dropped.
 ///
 /// # Errors

@@ -44,6 +44,25 @@ pub enum Format {
     Int8,
 }
 
+/// The number format of a net whose weights are `stored` in one, and that of its linear maps on a processor, by the word
+/// after `--dtype`.
+pub fn formats(asked: &str, stored: DType, device: &Device) -> (DType, Format) {
+    if !device.is_cpu() {
+        return match asked {
+            "f32" => (DType::F32, Format::Plain),
+            "f16" => (DType::F16, Format::Plain),
+            "bf16" => (DType::BF16, Format::Plain),
+            _ => (stored, Format::Plain),
+        };
+    }
+    match (asked, stored) {
+        ("q8", _) => (DType::F32, Format::Int8),
+        ("bf16", _) | ("auto", DType::BF16) => (DType::F32, Format::Bf16),
+        // halves are widened, which changes no value: a processor has no products of them
+        _ => (DType::F32, Format::Packed),
+    }
+}
+
 /// A source, the path within it, and what tensors are to become.
 #[derive(Clone)]
 pub struct VarBuilder<'a> {
