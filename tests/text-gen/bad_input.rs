@@ -44,6 +44,7 @@ fn flags() {
         &["train", "--out", "m"],
         &["train", "--data", "x", "--out", "m", "--width", "100"],
         &["train", "--data", "x", "--out", "m", "--vocabulary", "100"],
+        &["train", "--data", "x", "--out", "m", "--dtype", "q8"],
         &["missing.txt"],
         &["folder/words"],
     ] {
@@ -209,6 +210,7 @@ fn data_to_learn_from() {
     let output = text_gen(&folder, &["train", "--data", "short.txt", "--out", "m", "-q"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("too few to learn from"));
+    assert!(!folder.join("m").exists());
     let base = golden("gguf/qwen3.gguf");
     let licence = licence();
     let words =

@@ -35,6 +35,8 @@ pub fn run(args: &Train) -> Result<Exit> {
         return Err(usage("--shares takes numbers above 0"));
     }
     args.compute.apply()?;
+    // what is refused is refused before anything is read
+    args.compute.dtype.trains_in_bf16()?;
     let progress = Progress::new(&args.train.talk);
     let spinner = progress.spinner("reading the pieces");
     let base = args.train.base.as_deref().map(|name| base(name, &progress)).transpose()?;

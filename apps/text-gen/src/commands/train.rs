@@ -31,6 +31,8 @@ pub fn run(args: &Train) -> Result<Exit> {
         bail!("{}: is a model already; --force replaces it, --base goes on from it", out.display());
     }
     args.compute.apply()?;
+    // what is refused is refused before anything is read
+    args.compute.dtype.trains_in_bf16()?;
     let progress = Progress::new(&args.train.talk);
     let spinner = progress.spinner("reading the texts");
     let corpus =
@@ -45,7 +47,6 @@ pub fn run(args: &Train) -> Result<Exit> {
     progress.status(format!(
         "{learned} bytes to learn, {kept} held out, {left} files that could not be read (-v names them)"
     ));
-    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
     let base = args.train.base.as_deref().map(|name| Base::open(name, &progress)).transpose()?;
     let (config, tokens, files) = match &base {
         Some(base) => (base.config.clone(), Tokens::open(&base.files)?, tokenizer_files(&base.files)?),
@@ -61,6 +62,13 @@ pub fn run(args: &Train) -> Result<Exit> {
     let data = Data::new(&corpus, &tokens, &config)?;
     spinner.finish();
     progress.status(format!("{} tokens of {} kinds", data.train.len(), tokens.len()));
+    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    if base.is_none() {
+        // kept for when this run is cut off
+        for (name, bytes) in &files {
+            batch::write_bytes(&out.join(name), bytes, true)?;
+        }
+    }
     let plan = plan(args, config, base.as_ref())?;
     let device = models::device::open(&args.compute.device.to_string())?;
     cli::stop_gently();
@@ -124,7 +132,7 @@ impl Base {
     }
 }
 
-/// The tokenizer of a run that was cut off, or a new one, which is kept for when this run is cut off.
+/// The tokenizer of a run that was cut off, or a new one.
 fn tokenizer(args: &Train, corpus: &Corpus, out: &Path, progress: &Progress) -> Result<LearnedTokens> {
     let path = out.join("tokenizer.json");
     if training::checkpoint::path(out).exists() && path.exists() {
@@ -136,9 +144,6 @@ fn tokenizer(args: &Train, corpus: &Corpus, out: &Path, progress: &Progress) -> 
     let spinner = progress.spinner("learning a tokenizer");
     let learned = learn_tokens(corpus, count)?;
     spinner.finish();
-    for (name, bytes) in learned.files(args.context as usize) {
-        batch::write_bytes(&out.join(name), &bytes, true)?;
-    }
     Ok(learned)
 }
 
