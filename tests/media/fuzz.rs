@@ -2,11 +2,14 @@
 //!
 //! `FUZZ=1000000 cargo test -p media fuzz -- --nocapture` tries more than the default of 20,000 a reader.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use media::audio::Audio;
+use media::subtitles::{Layout, parse_srt, parse_vtt, srt, vtt};
 use media::{midi, musicxml};
 
-use crate::sample;
+use crate::{audio, sample};
 
 /// Longest time for one input of a few kilobytes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -181,5 +184,49 @@ fn musicxml_reader_survives_damage() {
     fuzz("musicxml", &seeds, |bytes| {
         let score = musicxml::read(bytes).map_err(|error| error.to_string())?;
         Ok(score.parts.len())
+    });
+}
+
+#[test]
+fn audio_reader_survives_damage() {
+    let names = [
+        "tone.flac",
+        "tone.mp3",
+        "tone.ogg",
+        "tone.m4a",
+        "tone-alac.m4a",
+        "tone.mka",
+        "tone.opus",
+        "tone.webm",
+    ];
+    let mut seeds: Vec<Vec<u8>> =
+        names.iter().map(|name| std::fs::read(audio::folder().join(name)).unwrap()).collect();
+    seeds.extend([8, 16, 32].map(|bits| audio::wav(&[0.25; 1000], 2, 44_100, bits)));
+    fuzz("audio", &seeds, |bytes| {
+        let audio = Audio::from_bytes(bytes.to_vec(), Path::new("x")).map_err(|error| error.to_string())?;
+        let mut count = 0;
+        for block in audio.mono(16_000).map_err(|error| error.to_string())? {
+            let block = block.map_err(|error| error.to_string())?;
+            assert!(!block.is_empty() && block.iter().all(|sample| sample.is_finite()));
+            count += block.len();
+        }
+        Ok(count)
+    });
+}
+
+#[test]
+fn subtitle_readers_survive_damage() {
+    let seeds =
+        ["1\n00:00:01,000 --> 00:00:02,500\na <i>b</i>\nc\n\n2\n00:00:03,000 --> 100:00:04,000\nd & e\n\n";
+            2]
+            .map(|file| file.as_bytes().to_vec());
+    fuzz("subtitles", &seeds, |bytes| {
+        let file = String::from_utf8_lossy(bytes);
+        let cues = parse_srt(&file).map_err(|error| error.to_string())?;
+        // what was read is written in a form that stays
+        let written = srt(&cues, &Layout::default());
+        assert_eq!(srt(&parse_srt(&written).unwrap(), &Layout::default()), written);
+        assert!(parse_vtt(&vtt(&cues, &Layout::default())).is_ok());
+        Ok(cues.len())
     });
 }

@@ -1,11 +1,13 @@
-//! Files that `media` reads and writes: scores as MIDI and MusicXML, WAV, and what damage does to them.
+//! Files that `media` reads and writes: scores as MIDI and MusicXML, audio, subtitles, WAV, and what damage does to them.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod audio;
 mod fuzz;
 mod midi;
 mod musicxml;
 mod score_file;
+mod subtitles;
 mod wav;
 
 use media::score::Part;

@@ -1,5 +1,6 @@
-//! Files to plain values and back: scores (MIDI, MusicXML), audio, pictures.
+//! Files to plain values and back: scores (MIDI, MusicXML), audio, subtitles, pictures.
 
+pub mod audio;
 pub mod chart;
 pub mod font;
 pub mod midi;
@@ -7,4 +8,5 @@ pub mod musicxml;
 pub mod picture;
 pub mod score;
 pub mod score_file;
+pub mod subtitles;
 pub mod wav;
