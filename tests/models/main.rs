@@ -10,6 +10,7 @@ mod gguf;
 mod golden;
 mod hifi_gan;
 mod llama;
+mod log_mel;
 mod random;
 mod seq2seq;
 mod tokens;

@@ -3,6 +3,7 @@
 //! - [`checkpoint`]: a model's files, and the tensors in them
 //! - [`decoding`]: from logits to tokens: filters, greedy choice, sampling
 //! - [`device`]: from the word after `--device` to a device
+//! - [`features`]: what nets see of a signal: log-mel frames of speech
 //! - [`layers`]: the parts that nets are made of: weights and what configures them
 //! - [`nets`]: one architecture a file, whichever app uses it
 //! - [`random`]: PyTorch's CPU generator, number for number
@@ -18,6 +19,7 @@ macro_rules! refuse {
 pub mod checkpoint;
 pub mod decoding;
 pub mod device;
+pub mod features;
 pub mod layers;
 pub mod nets;
 pub mod random;

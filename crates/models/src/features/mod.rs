@@ -1,0 +1,3 @@
+//! What nets see of a signal, computed from its samples.
+
+pub mod log_mel;
