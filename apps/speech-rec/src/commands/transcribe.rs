@@ -1,0 +1,299 @@
+//! `speech-rec [INPUT...]`: what is said in each, with one load of the model.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use batch::{Content, Event as Step, Input, Item, Journal, Recipe, Wanted};
+use cli::{Exit, Progress, Target, Timings, print_json, print_line, print_text, usage};
+use media::subtitles::Layout;
+use serde::Serialize;
+use speech_rec::sound::{Raw, Sound};
+use speech_rec::{Event, Model, Transcript, transcribe};
+
+use crate::cli::{Format, TranscribeArgs};
+use crate::output::write;
+
+/// Grows when the form of the output does.
+const SCHEMA: u32 = 1;
+
+/// Files of a folder that are taken for sound.
+const EXTENSIONS: &[&str] = &[
+    "wav", "flac", "mp3", "ogg", "oga", "opus", "m4a", "m4b", "mp4", "m4v", "mov", "aac", "mka", "mkv",
+    "webm", "aif", "aiff", "caf",
+];
+
+struct Run<'a> {
+    args: &'a TranscribeArgs,
+    model: Model,
+    name: String,
+    revision: Option<String>,
+    seed: u64,
+    layout: Layout,
+    progress: Progress,
+    load_s: f64,
+}
+
+/// One line of `--json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    model: &'a str,
+    revision: Option<&'a str>,
+    seed: u64,
+    input: String,
+    task: &'a str,
+    beam: u16,
+    duration: f64,
+    #[serde(flatten)]
+    transcript: &'a Transcript,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    outputs: Vec<String>,
+    timings: Timings,
+}
+
+/// What was heard, and how long it took.
+struct Heard {
+    transcript: Transcript,
+    duration: f64,
+    seconds: f64,
+}
+
+/// Writes down what was asked for.
+pub fn run(args: &TranscribeArgs) -> Result<Exit> {
+    args.compute.apply()?;
+    let inputs = inputs(args)?;
+    let formats = formats(args)?;
+    let target = args.output.target();
+    match &target {
+        Target::File(path) if inputs.len() > 1 || formats.len() > 1 => {
+            return Err(usage(format!("-o {}: several results need a folder: -o DIR/", path.display())));
+        }
+        Target::File(path) if path.exists() && !args.output.force => {
+            bail!("{}: exists; --force overwrites it", path.display());
+        }
+        Target::Default | Target::Stdout if formats.len() > 1 => {
+            return Err(usage("several formats need a folder: -o DIR/"));
+        }
+        _ => {}
+    }
+    let progress = Progress::new(&args.output.talk);
+    let began = Instant::now();
+    let (model, found) = super::load(&args.model, &args.compute, &progress)?;
+    let load_s = began.elapsed().as_secs_f64();
+    let seed = args.compute.seed();
+    let layout = Layout {
+        max_line_width: args.max_line_width.map(usize::from),
+        max_line_count: args.max_line_count.map(usize::from),
+        max_words_per_line: args.max_words.map(usize::from),
+        highlight_words: args.highlight_words,
+    };
+    let run = Run { args, model, name: found.name, revision: found.revision, seed, layout, progress, load_s };
+    match target {
+        Target::Folder(folder) => run.to_folder(&inputs, &formats, &folder),
+        Target::File(path) => run.to_file(&inputs[0], formats[0], &path),
+        Target::Stdout | Target::Default => run.to_stdout(&inputs, formats[0]),
+    }
+}
+
+/// The files that were named, and those of folders; stdin is `-`, or what is piped in where nothing is named.
+fn inputs(args: &TranscribeArgs) -> Result<Vec<Input>> {
+    let mut words = args.inputs.clone();
+    if words.is_empty() {
+        if !cli::stdin_is_piped() {
+            return Err(usage(
+                "nothing to listen to: speech-rec --model openai/whisper-base talk.mp3 (or `-` for stdin; --help says more)",
+            ));
+        }
+        words.push("-".into());
+    }
+    let is_stdin = |path: &Path| path.as_os_str() == "-";
+    if words.iter().any(|word| is_stdin(word)) {
+        return match words.len() {
+            1 => Ok(vec![Input { path: "-".into(), root: None }]),
+            _ => Err(usage("`-` stands for stdin, which stands alone")),
+        };
+    }
+    if args.raw_rate.is_some() {
+        return Err(usage("--raw-rate is for stdin: give `-`"));
+    }
+    let expanded = batch::expand(&words, &Wanted { recursive: args.recursive, extensions: EXTENSIONS });
+    match expanded.problems.first() {
+        Some((path, why)) => bail!("{}: {why}", path.display()),
+        None => Ok(expanded.inputs),
+    }
+}
+
+/// What is written: as asked, or as the name behind `-o` says.
+fn formats(args: &TranscribeArgs) -> Result<Vec<Format>> {
+    if args.output.talk.json && !args.format.is_empty() && args.output.output.is_none() {
+        return Err(usage("--json is the format; --format is for files"));
+    }
+    if !args.format.is_empty() {
+        return Ok(args.format.clone());
+    }
+    let Target::File(path) = args.output.target() else { return Ok(vec![Format::Txt]) };
+    let all = [Format::Txt, Format::Srt, Format::Vtt, Format::Tsv, Format::Lrc, Format::Json];
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    match all.into_iter().find(|format| format.extension() == extension) {
+        Some(format) => Ok(vec![format]),
+        None => Err(usage(format!(
+            "-o {}: say what it is by its name (.txt .srt .vtt .tsv .lrc .json) or by --format",
+            path.display()
+        ))),
+    }
+}
+
+impl Run<'_> {
+    /// Listens to a file, or to what comes through stdin, which is kept on disk meanwhile.
+    fn hear(&self, input: &Path, on_text: &mut dyn FnMut(&str) -> bool) -> Result<Heard> {
+        let began = Instant::now();
+        let spinner = self.progress.spinner("reading the sound");
+        let spooled = if input.as_os_str() == "-" { Some(spool()?) } else { None };
+        let path = spooled.as_ref().map_or(input, |file| file.path());
+        let raw = self.args.raw_rate.map(|rate| Raw { rate, channels: self.args.raw_channels });
+        let sound = Sound::open(path, raw, self.model.config.num_mel_bins, self.model.frames());
+        spinner.finish();
+        let mut sound = sound?;
+        let bar = self.progress.bar((sound.seconds() * 100.) as u64, "listening");
+        let request = super::request(self.args, self.seed);
+        let transcript = transcribe(&self.model, &mut sound, &request, &mut |event| {
+            match event {
+                Event::Segment(segment) if !on_text(segment.text.trim()) => return ControlFlow::Break(()),
+                Event::Segment(_) => {}
+                Event::Frames(done) => bar.set(done as u64),
+            }
+            if cli::interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        bar.finish();
+        Ok(Heard { transcript, duration: sound.seconds(), seconds: began.elapsed().as_secs_f64() })
+    }
+
+    fn to_stdout(&self, inputs: &[Input], format: Format) -> Result<Exit> {
+        for input in inputs {
+            if self.args.output.talk.json {
+                let heard = self.hear(&input.path, &mut |_| true)?;
+                print_json(&self.line(&input.path, &heard, Vec::new()))?;
+                continue;
+            }
+            // words are told as they come
+            let streams = format == Format::Txt;
+            let mut closed = None;
+            let heard = self.hear(&input.path, &mut |text| {
+                if streams && !text.is_empty() {
+                    closed = print_line(text).err();
+                }
+                closed.is_none()
+            })?;
+            if let Some(error) = closed {
+                return Err(error);
+            }
+            if !streams {
+                print_text(&write(&heard.transcript, format, &self.layout))?;
+            }
+            self.tell(&heard);
+        }
+        Ok(Exit::Done)
+    }
+
+    fn to_file(&self, input: &Input, format: Format, path: &Path) -> Result<Exit> {
+        let heard = self.hear(&input.path, &mut |_| true)?;
+        let text = write(&heard.transcript, format, &self.layout);
+        batch::write_bytes(path, text.as_bytes(), self.args.output.force)?;
+        match self.args.output.talk.json {
+            true => print_json(&self.line(&input.path, &heard, vec![path.to_path_buf()]))?,
+            false => cli::print_path(path)?,
+        }
+        self.tell(&heard);
+        Ok(Exit::Done)
+    }
+
+    /// What an earlier run has done is skipped, what fails is told and the rest finished.
+    fn to_folder(&self, inputs: &[Input], formats: &[Format], folder: &Path) -> Result<Exit> {
+        let options = serde_json::json!({
+            "request": format!("{:?}", super::request(self.args, 0)), "seed": self.args.compute.seed,
+            "formats": format!("{formats:?}"), "layout": format!("{:?}", self.layout),
+            "device": self.args.compute.device.to_string(), "dtype": self.args.compute.dtype.to_string(),
+            "revision": self.revision, "raw": (self.args.raw_rate, self.args.raw_channels),
+        });
+        let recipe = Recipe::new(&self.name, &options, SCHEMA)?;
+        let mut journal = Journal::open(folder)?;
+        let content = |input: &Input| match input.path.as_os_str() == "-" {
+            true => Content::Bytes(Vec::new()),
+            false => Content::File(input.path.clone()),
+        };
+        let items: Vec<Item<PathBuf>> = batch::output_names(inputs)
+            .into_iter()
+            .zip(inputs)
+            .map(|(id, input)| Item { id, content: content(input), payload: input.path.clone() })
+            .collect();
+        let summary = batch::run(
+            &items,
+            &recipe,
+            &mut journal,
+            self.args.output.force,
+            |job| {
+                let made = (|| {
+                    let heard = self.hear(&job.item.payload, &mut |_| true)?;
+                    let mut written = Vec::new();
+                    for format in formats {
+                        let path = job.output(format.extension());
+                        let text = write(&heard.transcript, *format, &self.layout);
+                        batch::write_bytes(&path, text.as_bytes(), job.replace)?;
+                        written.push(path);
+                    }
+                    let told = match self.args.output.talk.json {
+                        true => print_json(&self.line(&job.item.payload, &heard, written.clone())),
+                        false => written.iter().try_for_each(cli::print_path),
+                    };
+                    // The files are what counts: the rest is written though nobody reads their names.
+                    told.or_else(|error| if error.is::<cli::StdoutClosed>() { Ok(()) } else { Err(error) })?;
+                    Ok(written)
+                })();
+                made.map_err(|error: anyhow::Error| cli::report_line(&error))
+            },
+            |event| match event {
+                Step::Failed { id, reason } => self.progress.error(format!("{id}: {reason}")),
+                Step::Skipped { id } => self.progress.detail(format!("{id}: done before")),
+                _ => {}
+            },
+        )?;
+        let (done, skipped, failed) = (summary.done, summary.skipped, summary.failed.len());
+        self.progress.status(format!("{done} written, {skipped} done before, {failed} failed"));
+        Ok(Exit::from(&summary))
+    }
+
+    fn tell(&self, heard: &Heard) {
+        let (duration, rate) = (heard.duration, heard.duration / heard.seconds.max(1e-9));
+        self.progress
+            .detail(format!("{duration:.1} s of {}, {rate:.1} times as fast", heard.transcript.language));
+    }
+
+    fn line<'a>(&'a self, input: &Path, heard: &'a Heard, outputs: Vec<PathBuf>) -> Line<'a> {
+        Line {
+            model: &self.name,
+            revision: self.revision.as_deref(),
+            seed: self.seed,
+            input: input.display().to_string(),
+            task: if self.args.task == crate::cli::Task::Translate { "translate" } else { "transcribe" },
+            beam: self.args.beam,
+            duration: heard.duration,
+            transcript: &heard.transcript,
+            outputs: outputs.iter().map(|path| path.display().to_string()).collect(),
+            timings: Timings { load_s: self.load_s, generate_s: heard.seconds, ..Timings::default() }
+                .with("times_as_fast", heard.duration / heard.seconds.max(1e-9)),
+        }
+    }
+}
+
+/// Stdin as a file, since it is heard twice.
+fn spool() -> Result<tempfile::NamedTempFile> {
+    if std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        return Err(usage("stdin is a terminal: pipe the sound in, or name a file"));
+    }
+    let mut file = tempfile::NamedTempFile::new().context("cannot keep stdin on disk")?;
+    std::io::copy(&mut std::io::stdin().lock(), &mut file).context("cannot read stdin")?;
+    file.flush().context("cannot keep stdin on disk")?;
+    Ok(file)
+}

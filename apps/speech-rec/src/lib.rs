@@ -1,0 +1,33 @@
+//! Speech recognition, as a library: [`Model::load`] a model, [`transcribe`] what is said.
+//!
+//! - `model`: a model's files -> net and vocabulary
+//! - `vocabulary`: what ids mean; `languages`: their codes and names
+//! - `transcribe`: sound of any length -> text, window by window
+//! - `decode`: a window -> ids; `rules`: which ids may come next
+//! - `segment`: ids -> segments with times; `guard`: against words that nobody said
+//! - `score`: errors in words and characters
+//! - `align`: when each id was said; `words`: words with their times; `trim`: without the silence beside them
+//! - `sound`: a file -> log-mel frames
+
+mod align;
+mod decode;
+mod guard;
+pub mod languages;
+pub mod model;
+mod rules;
+pub mod score;
+mod segment;
+pub mod sound;
+mod transcribe;
+mod trim;
+mod vocabulary;
+mod words;
+
+pub use decode::Search;
+pub use model::Model;
+pub use segment::Segment;
+pub use sound::Sound;
+pub use transcribe::{
+    Event, Frames, Languages, Request, Transcript, WordTimes, good_enough, language_probabilities, transcribe,
+};
+pub use words::Word;

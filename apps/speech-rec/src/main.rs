@@ -1,0 +1,25 @@
+//! Speech as text with times: parse, find the model, listen, write.
+
+mod cli;
+mod commands;
+mod output;
+
+use ::cli::Exit;
+
+use crate::cli::{Cli, Verb};
+
+/// The built-in model: the files of its folder.
+const EMBEDDED: Option<hub::Embedded> = None;
+
+fn main() -> std::process::ExitCode {
+    ::cli::start();
+    ::cli::report(run(::cli::parse()))
+}
+
+fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.verb {
+        None => commands::transcribe::run(&cli.transcribe),
+        Some(Verb::Models(models)) => models.run("speech-rec", EMBEDDED, commands::WANTS).map(Exit::from),
+        Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
+    }
+}
