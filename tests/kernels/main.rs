@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod ctc;
+
 use candle_core::{Device, Result, Tensor};
 use kernels::attention::{self, attention};
 use kernels::conv::{self, Packed2d};

@@ -4,6 +4,7 @@
 //! - [`adamw`]: the optimiser's update, and gradients between micro-batches
 //! - [`attention`](mod@attention): softmax of queries times keys, times values, without the matrix of scores
 //! - [`conv`]: convolutions over time and images, and transposed ones
+//! - [`ctc`](mod@ctc): the loss of labels without their times
 //! - [`dropout`]: masks that are a function of their place
 //! - [`elementary`]: exponential, tangent, distribution and sine for loops over f32
 //! - [`embedding`]: rows of a table, and sums of them
@@ -37,6 +38,7 @@ pub mod activations;
 pub mod adamw;
 pub mod attention;
 pub mod conv;
+pub mod ctc;
 pub mod dropout;
 pub mod elementary;
 pub mod embedding;

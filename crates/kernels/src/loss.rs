@@ -5,7 +5,7 @@ use crate::fresh::{self, largest, sums};
 use crate::gradients::{Recorded, reshape};
 use crate::level::{Level, level};
 use crate::rows;
-use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, DType, Layout, Result, Shape, Tensor};
 use std::sync::OnceLock;
 
 /// A target that is not counted.
@@ -41,7 +41,7 @@ fn composite(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
 }
 
 /// A row's largest logit, and the sum of the exponentials less it.
-type Denominator = (f32, f32);
+pub(crate) type Denominator = (f32, f32);
 
 struct CrossEntropy {
     targets: Vec<u32>,
@@ -70,7 +70,8 @@ fn denominators(level: Level, classes: usize, logits: &[f32], targets: &[u32]) -
     fresh::each(tasks, logits.len() <= fresh::ALONE, task).concat()
 }
 
-fn denominator(level: Level, row: &[f32]) -> Denominator {
+/// A row's largest logit, and the sum of the exponentials less it.
+pub(crate) fn denominator(level: Level, row: &[f32]) -> Denominator {
     crate::elementary::with_fma(
         level,
         #[inline(always)]
@@ -151,6 +152,54 @@ impl CustomOp1 for CrossEntropy {
     }
 }
 
+/// `(1 - share) * first + share * second` of two losses, scalars, by one operator with gradients.
+///
+/// # Errors
+/// For tensors of more than one value.
+pub fn between(first: &Tensor, second: &Tensor, share: f64) -> Result<Tensor> {
+    if first.elem_count() != 1 || second.elem_count() != 1 {
+        refuse!("losses of shapes {:?} and {:?} are no single numbers", first.dims(), second.dims());
+    }
+    if !(rows::own(first) && rows::own(second)) {
+        return first.affine(1. - share, 0.)? + second.affine(share, 0.)?;
+    }
+    first.contiguous()?.recorded2(&second.contiguous()?, Between([1. - share, share]))
+}
+
+struct Between([f64; 2]);
+
+impl CustomOp2 for Between {
+    fn name(&self) -> &'static str {
+        "between"
+    }
+
+    fn cpu_fwd(
+        &self,
+        first: &CpuStorage,
+        first_layout: &Layout,
+        second: &CpuStorage,
+        second_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let values = [rows::values(first, first_layout)?, rows::values(second, second_layout)?];
+        let sum: f64 = values.iter().zip(self.0).map(|(value, weight)| f64::from(value[0]) * weight).sum();
+        Ok((CpuStorage::F32(vec![sum as f32]), first_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        first: &Tensor,
+        second: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let grad = f64::from(grad.flatten_all()?.to_vec1::<f32>()?[0]);
+        let part = |of: &Tensor, weight: f64| {
+            Tensor::full((grad * weight) as f32, of.shape(), of.device()).map(Some)
+        };
+        Ok((part(first, self.0[0])?, part(second, self.0[1])?))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,6 +263,19 @@ mod tests {
         let (logits, targets) = (random((1, 3), 1)?, Tensor::new(&[3u32], &Device::Cpu)?);
         let error = cross_entropy(&logits, &targets).unwrap_err().to_string();
         assert!(error.contains("target 3 is not below 3"), "{error}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_loss_between_two_has_their_gradients() -> Result<()> {
+        let (first, second) = (random((1,), 1)?, random((1,), 2)?);
+        compare(
+            &[&first, &second],
+            || between(&first, &second, 0.3)?.sum_all(),
+            || (first.affine(0.7, 0.)? + second.affine(0.3, 0.)?)?.sum_all(),
+        )?;
+        let two = random((2,), 1)?;
+        assert!(between(&two, &second, 0.3).is_err());
         Ok(())
     }
 }
