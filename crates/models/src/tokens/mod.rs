@@ -16,7 +16,7 @@ mod pieces;
 mod sentencepiece;
 mod stream;
 
-pub use learned::LearnedTokens;
+pub use learned::{LearnedTokens, learn_with_marks};
 pub use stream::Stream;
 
 use crate::checkpoint::Files;

@@ -138,7 +138,15 @@ impl Whisper {
     /// # Errors
     /// As `encode` and `forward`.
     pub fn forward_train(&self, mel: &Tensor, ids: &Tensor, dropout: &Dropout) -> Result<Tensor> {
-        self.decoder.forward_train(ids, &self.encode_train(mel, dropout)?, dropout)
+        self.decode_train(ids, &self.encode_train(mel, dropout)?, dropout)
+    }
+
+    /// The second half of `forward_train`: what `encode_train` gave, and ids, to logits.
+    ///
+    /// # Errors
+    /// As `forward`.
+    pub fn decode_train(&self, ids: &Tensor, source: &Source, dropout: &Dropout) -> Result<Tensor> {
+        self.decoder.forward_train(ids, source, dropout)
     }
 
     /// Whole texts (batch, time) to logits (batch, time, vocab), and the weights that heads of the decoder, given as
