@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod binary;
+mod learning;
 mod parity;
 
 use std::io::Write;

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cli::{CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, values};
+use cli::{
+    CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, TalkArgs, TrainArgs, values,
+};
 use speech_rec::languages;
 
 /// Write down what is said, with times
@@ -27,6 +29,10 @@ pub struct Cli {
 /// The verbs beside writing down.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
+    /// Learn from recordings and their words
+    Train(Train),
+    /// Errors in words and characters against a text that is right
+    Score(Score),
     /// List, show, download and delete models
     Models(ModelsCommand),
     /// Print a completion script for a shell
@@ -199,6 +205,76 @@ pub struct TranscribeArgs {
     /// Where the result goes.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// `speech-rec score`
+#[derive(Args, Debug)]
+pub struct Score {
+    /// What was found: sound, which is heard by the model, or a text (.txt .srt .vtt .json); none where the reference is a list
+    #[arg(value_name = "INPUT")]
+    pub input: Option<PathBuf>,
+
+    /// What is right: a text or subtitles, or a list (.tsv) of files and their words, which are heard by the model
+    #[arg(long, value_name = "FILE")]
+    pub reference: PathBuf,
+
+    /// The language that is spoken, by code or name [default: found out]
+    #[arg(long, value_name = "LANGUAGE", value_parser = language)]
+    pub language: Option<&'static str>,
+
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// How much is said.
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+/// `speech-rec train`
+#[derive(Args, Debug)]
+pub struct Train {
+    /// What every training takes.
+    #[command(flatten)]
+    pub train: TrainArgs,
+
+    /// The language that is spoken, by code or name
+    #[arg(long, value_name = "LANGUAGE", default_value = "en", value_parser = language)]
+    pub language: &'static str,
+
+    /// Tokens of a new tokenizer, 256 to 65536 [default: by the size of the data, up to 4096]
+    #[arg(conflicts_with = "base", long, value_name = "N", value_parser = clap::value_parser!(u32).range(256..=65_536), help_heading = "Training")]
+    pub vocabulary: Option<u32>,
+
+    /// Width of a new net, a multiple of 64
+    #[arg(conflicts_with = "base", long, value_name = "N", default_value_t = 192, value_parser = values::width, help_heading = "Training")]
+    pub width: usize,
+
+    /// Layers of a new net's encoder, 1 to 48
+    #[arg(conflicts_with = "base", long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=48), help_heading = "Training")]
+    pub layers: u16,
+
+    /// Layers of its decoder, 1 to 48
+    #[arg(conflicts_with = "base", long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=48), help_heading = "Training")]
+    pub decoder_layers: u16,
+
+    /// Seconds that a new net hears at once, 2 to 30
+    #[arg(conflicts_with = "base", long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=30), help_heading = "Training")]
+    pub window: u16,
+
+    /// Share of the activations that are dropped while learning, 0 to 0.9
+    #[arg(long, value_name = "P", default_value_t = 0.05, value_parser = values::dropout, help_heading = "Training")]
+    pub dropout: f32,
+
+    /// Seconds between two checkpoints, from which a training that was cut off goes on
+    #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = values::seconds, help_heading = "Training")]
+    pub checkpoint: f64,
+
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
 }
 
 fn language(text: &str) -> Result<&'static str, String> {

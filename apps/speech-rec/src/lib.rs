@@ -5,12 +5,17 @@
 //! - `transcribe`: sound of any length -> text, window by window
 //! - `decode`: a window -> ids; `rules`: which ids may come next
 //! - `segment`: ids -> segments with times; `guard`: against words that nobody said
+//! - `corpus`: recordings and their words; `draw`: windows made of them; `augment`: as they might also have sounded
+//! - `train`: a net from them
 //! - `score`: errors in words and characters
 //! - `align`: when each id was said; `words`: words with their times; `trim`: without the silence beside them
 //! - `sound`: a file -> log-mel frames
 
 mod align;
+mod augment;
+pub mod corpus;
 mod decode;
+mod draw;
 mod guard;
 pub mod languages;
 pub mod model;
@@ -18,9 +23,10 @@ mod rules;
 pub mod score;
 mod segment;
 pub mod sound;
+pub mod train;
 mod transcribe;
 mod trim;
-mod vocabulary;
+pub mod vocabulary;
 mod words;
 
 pub use decode::Search;

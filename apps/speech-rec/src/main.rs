@@ -19,6 +19,8 @@ fn main() -> std::process::ExitCode {
 fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.verb {
         None => commands::transcribe::run(&cli.transcribe),
+        Some(Verb::Train(train)) => commands::train::run(&train),
+        Some(Verb::Score(score)) => commands::score::run(&score),
         Some(Verb::Models(models)) => models.run("speech-rec", EMBEDDED, commands::WANTS).map(Exit::from),
         Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
     }

@@ -11,7 +11,7 @@ use crate::Frames;
 /// Samples a second, as all of Whisper's models were trained.
 pub const RATE: u32 = 16_000;
 /// Samples from one frame to the next.
-const HOP: usize = 160;
+pub const HOP: usize = 160;
 /// Values that are kept so that a file need not be decoded twice: an hour and a half in 80 bands is more.
 const KEPT: usize = 1 << 25;
 
@@ -68,6 +68,32 @@ impl Sound {
         };
         sound.hear()?;
         Ok(sound)
+    }
+
+    /// Samples at 16 kHz as such.
+    ///
+    /// # Errors
+    /// Bands that there are not.
+    pub fn of(samples: &[f32], bands: usize, frames: usize) -> Result<Self> {
+        let mel = LogMel::new(bands)?;
+        let silence = frames * HOP;
+        let mut stream = mel.stream();
+        let mut ready = stream.push(samples);
+        ready.extend(stream.push(&vec![0.; silence]));
+        let (rest, largest) = stream.finish()?;
+        ready.extend(rest);
+        Ok(Self {
+            path: PathBuf::new(),
+            raw: None,
+            mel,
+            bands,
+            count: samples.len() / HOP,
+            silence,
+            largest,
+            ready,
+            first: 0,
+            source: None,
+        })
     }
 
     /// How long it is, in seconds.

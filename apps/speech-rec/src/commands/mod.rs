@@ -1,5 +1,7 @@
 //! What each verb does at the terminal.
 
+pub mod score;
+pub mod train;
 pub mod transcribe;
 
 use anyhow::Result;
