@@ -36,6 +36,31 @@ fn a_file_becomes_the_references_ids_and_times() {
 }
 
 #[test]
+fn a_tokenizer_in_parts_and_weights_in_bytes_are_read() {
+    let folder = folder("parts");
+    let tokenizer: Value =
+        serde_json::from_str(&std::fs::read_to_string(golden("many/tokenizer.json")).unwrap()).unwrap();
+    for name in ["config.json", "generation_config.json", "model.safetensors"] {
+        std::fs::copy(golden(&format!("many/{name}")), folder.join(name)).unwrap();
+    }
+    let write = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
+    write("vocab.json", tokenizer["model"]["vocab"].to_string());
+    let pair = |pair: &Value| format!("{} {}\n", pair[0].as_str().unwrap(), pair[1].as_str().unwrap());
+    let pairs = tokenizer["model"]["merges"].as_array().unwrap().iter().map(pair).collect::<String>();
+    write("merges.txt", format!("#version: 0.2\n{pairs}"));
+    let added = tokenizer["added_tokens"].as_array().unwrap().iter();
+    let added = added.map(|one| (one["content"].as_str().unwrap().to_string(), one["id"].clone()));
+    write("added_tokens.json", Value::Object(added.collect()).to_string());
+    write("tokenizer_config.json", r#"{"tokenizer_class": "WhisperTokenizer"}"#.to_string());
+    let sound = golden("sound.wav");
+    let words = ["--model", ".", "--temperature", "0", "--json", &sound];
+    let found = json(&done(&speech_rec(&folder, &[&words[..], &["--dtype", "f32"]].concat())));
+    assert_eq!(found["text"], expected("greedy")["text"]);
+    let bytes = json(&done(&speech_rec(&folder, &[&words[..], &["--dtype", "q8"]].concat())));
+    assert!(!bytes["segments"].as_array().unwrap().is_empty());
+}
+
+#[test]
 fn the_same_comes_through_stdin_with_and_without_a_header() {
     let folder = folder("stdin");
     let model = golden("many");

@@ -10,6 +10,7 @@ use batch::{Content, Event as Step, Input, Item, Journal, Recipe, Wanted};
 use cli::{Exit, Progress, Target, Timings, print_json, print_line, print_text, usage};
 use media::subtitles::Layout;
 use serde::Serialize;
+use speech_rec::corpus::EXTENSIONS;
 use speech_rec::sound::{Raw, Sound};
 use speech_rec::{Event, Model, Transcript, transcribe};
 
@@ -18,12 +19,6 @@ use crate::output::write;
 
 /// Grows when the form of the output does.
 const SCHEMA: u32 = 1;
-
-/// Files of a folder that are taken for sound.
-const EXTENSIONS: &[&str] = &[
-    "wav", "flac", "mp3", "ogg", "oga", "opus", "m4a", "m4b", "mp4", "m4v", "mov", "aac", "mka", "mkv",
-    "webm", "aif", "aiff", "caf",
-];
 
 struct Run<'a> {
     args: &'a TranscribeArgs,

@@ -104,7 +104,7 @@ pub fn tokenizer(
 ) -> Result<Value> {
     let class = config.get("tokenizer_class").and_then(Value::as_str).unwrap_or("GPT2Tokenizer");
     let cut = match class.trim_end_matches("Fast") {
-        "GPT2Tokenizer" | "CodeGenTokenizer" | "PreTrainedTokenizer" => Cut::Gpt2,
+        "GPT2Tokenizer" | "CodeGenTokenizer" | "PreTrainedTokenizer" | "WhisperTokenizer" => Cut::Gpt2,
         "Qwen2Tokenizer" => Cut::Qwen2,
         _ => refuse!("tokenizer_config.json: {class} with vocab.json is not supported: use tokenizer.json"),
     };

@@ -1,7 +1,7 @@
 //! Text to ids and back, whatever a model brings along for it.
 //!
 //! Every form becomes the one that Hugging Face's tokenizers read, which do the work: `tokenizer.json` as it is,
-//! SentencePiece's `tokenizer.model` (`sentencepiece`, `pieces`), GPT-2's `vocab.json` with `merges.txt` (`byte_level`),
+//! SentencePiece's `tokenizer.model` (`sentencepiece`, `pieces`), GPT-2's `vocab.json` with `merges.txt` and `added_tokens.json` (`byte_level`),
 //! and the vocabulary in a GGUF file (`gguf`).
 //!
 //! - `chat`: a conversation as the text that a model was taught to answer
@@ -34,6 +34,7 @@ const JSON: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
 const VOCABULARY: &str = "vocab.json";
 const MERGES: &str = "merges.txt";
+const ADDED: &str = "added_tokens.json";
 /// SentencePiece's file, under the names that the hub has for it.
 const PIECES: [&str; 3] = ["tokenizer.model", "spiece.model", "sentencepiece.bpe.model"];
 /// The largest file of a tokenizer.
@@ -60,6 +61,7 @@ impl Tokens {
         if files.has(VOCABULARY) && files.has(MERGES) {
             let vocabulary: Map<String, Value> = files.json(VOCABULARY)?;
             let merges = files.read(MERGES, LIMIT)?;
+            let config = with_added(config, files)?;
             let value = byte_level::tokenizer(vocabulary, &merges, &config)?;
             return Self::from_value(&value, &files.describe(VOCABULARY));
         }
@@ -248,6 +250,18 @@ fn added(config: &Map<String, Value>) -> Vec<Added> {
         })
     };
     entries.iter().filter_map(entry).collect()
+}
+
+/// What `added_tokens.json` adds to a `tokenizer_config.json` that lists no such tokens: marks like Whisper's languages.
+fn with_added(mut config: Map<String, Value>, files: &Files) -> Result<Map<String, Value>> {
+    if !config.contains_key("added_tokens_decoder") && files.has(ADDED) {
+        let ids: Map<String, Value> = files.json(ADDED)?;
+        let entry = |(content, id): (&String, &Value)| {
+            (id.to_string(), json!({ "content": content, "special": content.starts_with("<|") }))
+        };
+        config.insert("added_tokens_decoder".to_string(), ids.iter().map(entry).collect());
+    }
+    Ok(config)
 }
 
 /// The token that begins every text, if `tokenizer_config.json` asks for one.
