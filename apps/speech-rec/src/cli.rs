@@ -268,6 +268,10 @@ pub struct Train {
     #[arg(long, value_name = "P", default_value_t = 0.05, value_parser = values::dropout, help_heading = "Training")]
     pub dropout: f32,
 
+    /// Share of the windows that are changed as by another room, a telephone or noise, 0 to 1
+    #[arg(long, value_name = "P", default_value_t = 0.7, value_parser = values::share, help_heading = "Training")]
+    pub augment: f32,
+
     /// Seconds between two checkpoints, from which a training that was cut off goes on
     #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = values::seconds, help_heading = "Training")]
     pub checkpoint: f64,

@@ -35,6 +35,8 @@ pub struct Drawer<'a> {
     pub positions: usize,
     /// Values of a frame.
     pub bands: usize,
+    /// Share of the windows that sound as if they came from another room, by a telephone, amid noise.
+    pub changed: f64,
     /// The transform.
     pub mel: LogMel,
 }
@@ -59,7 +61,7 @@ impl Drawer<'_> {
     /// Clips that cannot be read any more, or whose text has no room.
     pub fn draw(&self, clips: &[Clip], lists: &[Vec<usize>], rng: &mut Rng) -> Result<Window> {
         for _ in 0..TRIES {
-            let nobody = rng.uniform() < 0.06;
+            let (nobody, changed) = (rng.uniform() < 0.06, rng.uniform() < self.changed);
             let (mut sound, said) =
                 if nobody { (Vec::new(), Vec::new()) } else { self.speech(clips, lists, rng)? };
             if nobody {
@@ -68,7 +70,9 @@ impl Drawer<'_> {
                 if rng.uniform() < 0.5 {
                     sound.resize(self.frames * HOP, 0.);
                 }
-                surroundings(&mut sound, rng);
+                if changed {
+                    surroundings(&mut sound, rng);
+                }
             }
             let times = rng.uniform() < 0.7;
             let earlier = match rng.uniform() < 0.25 {
@@ -76,7 +80,9 @@ impl Drawer<'_> {
                 false => Vec::new(),
             };
             let Some(mut window) = self.window(&sound, &said, times, &earlier)? else { continue };
-            hide(&mut window.mel, self.frames, rng);
+            if changed {
+                hide(&mut window.mel, self.frames, rng);
+            }
             return Ok(window);
         }
         bail!("the words of the clips have more tokens than the {} that the net takes", self.positions)

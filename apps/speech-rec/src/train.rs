@@ -30,7 +30,7 @@ use crate::{Model, languages};
 /// Values of a frame of a new net.
 const BANDS: usize = 80;
 /// Ids of a new net's decoder for a second of sound: fast speech in small pieces, told what came before.
-const IDS_A_SECOND: usize = 20;
+const IDS_A_SECOND: usize = 30;
 /// What the encoder's own output layer is called; it is left out of the model.
 const CTC: &str = "ctc";
 
@@ -158,6 +158,8 @@ pub struct Plan {
     pub batch: usize,
     /// Share of activations that are dropped.
     pub dropout: f32,
+    /// Share of windows that are heard as if from another place (`augment`).
+    pub changed: f64,
     /// How much the encoder's own output counts beside the decoder's: it teaches the net early where words are (Watanabe
     /// et al., 2017). 0 where there is a base.
     pub ctc: f64,
@@ -207,6 +209,7 @@ pub fn train(
         frames: 2 * config.max_source_positions,
         positions: config.max_target_positions,
         bands: config.num_mel_bins,
+        changed: plan.changed,
         mel: LogMel::new(config.num_mel_bins)?,
     };
     let held_out = corpus.held_out.iter().step_by((corpus.held_out.len() / HELD_OUT).max(1)).take(HELD_OUT);
@@ -284,7 +287,7 @@ impl Task for Speech<'_> {
         let cfg = &self.plan.config;
         let base = self.plan.base.as_deref().map_or(String::new(), |base| format!(", from {base:.12}"));
         format!(
-            "{} clips {hash:016x}, {}, {} + {} layers of {}, {} ids, {} states, batch {}, dropout {}, ctc {}{base}",
+            "{} clips {hash:016x}, {}, {} + {} layers of {}, {} ids, {} states, batch {}, dropout {}, changed {}, ctc {}{base}",
             self.corpus.train.len(),
             self.plan.language,
             cfg.encoder_layers,
@@ -294,6 +297,7 @@ impl Task for Speech<'_> {
             cfg.max_source_positions,
             self.plan.batch,
             self.plan.dropout,
+            self.plan.changed,
             self.plan.ctc
         )
     }

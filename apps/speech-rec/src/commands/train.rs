@@ -192,6 +192,7 @@ fn plan(args: &Train, config: Config, base: Option<&Base>) -> Result<Plan> {
         language: args.language,
         batch: args.train.batch.unwrap_or(16),
         dropout: args.dropout,
+        changed: f64::from(args.augment),
         ctc: if base.is_some() { 0. } else { 0.3 },
         base: base.map(Base::identity).transpose()?,
         options,

@@ -32,6 +32,7 @@ pub struct Whisper {
     activation: Activation,
 }
 
+const CONVOLUTIONS: [&str; 2] = ["model.encoder.conv1.weight", "model.encoder.conv2.weight"];
 const POSITIONS: &str = "model.encoder.embed_positions.weight";
 
 impl Whisper {
@@ -70,7 +71,9 @@ impl Whisper {
     }
 
     /// A net with fresh weights and the variables that hold them: normal with the configured standard deviation, norms
-    /// one, biases zero, and sines and cosines for the encoder's positions, which then are learned.
+    /// one, biases zero, and sines and cosines for the encoder's positions, which then are learned. So that the net hears
+    /// something beside them from the beginning on, the convolutions keep the power of what they are given (He et al.,
+    /// 2015), and the waves are half as high as in a trained net.
     ///
     /// # Errors
     /// A configuration that is refused.
@@ -78,7 +81,14 @@ impl Whisper {
         let vars = VarMap::new();
         let net = Self::new(cfg, init::seeded(&vars, seed, device))?;
         if let Some((_, table)) = init::sorted(&vars).into_iter().find(|(name, _)| name == POSITIONS) {
-            table.set(&Sinusoids::Whole.table(cfg.max_source_positions, cfg.d_model, device)?)?;
+            let waves = Sinusoids::Whole.table(cfg.max_source_positions, cfg.d_model, device)?;
+            table.set(&(waves * 0.5)?)?;
+        }
+        for (_, weight) in
+            init::sorted(&vars).into_iter().filter(|(name, _)| CONVOLUTIONS.contains(&name.as_str()))
+        {
+            // from a variance of 1 / (3 inputs) to one of 2 / inputs
+            weight.set(&(weight.as_tensor().detach() * 6f64.sqrt())?)?;
         }
         Ok((net, vars))
     }
