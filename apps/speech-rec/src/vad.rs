@@ -32,10 +32,13 @@ const DEEPEST: f32 = 4.5;
 const FAINTEST: f32 = -7.5;
 /// Steps of a gap within speech: 0.24 s.
 const GAP: usize = 6;
-/// Steps in which speech stands out clearly, at least: 0.12 s.
-const SHORTEST: usize = 3;
-/// How much speech's loudness moves at least, in decades (standard deviation), where it lasts for so many steps.
-const MOVES: (f64, usize) = (0.2, 6);
+/// Steps in which speech stands out clearly, at least: 0.08 s.
+const SHORTEST: usize = 2;
+/// How much speech's loudness moves at least, in decades (standard deviation): a word, and what lasts for more steps.
+const MOVES: [(usize, f64); 2] = [(10, 0.1), (24, 0.2)];
+/// A sound of no more blocks than this, 2 s, may be a word that was cut out, with no floor beside it: then that is so
+/// many decades below the loudest at most.
+const WORD: (usize, f32) = (3, 2.5);
 
 /// The largest log-mel value of a window in which there is nothing: no band is as loud as a tone in the last bit of 16.
 const NOTHING: f32 = -6.5;
@@ -109,7 +112,7 @@ impl Detector {
     /// Stretches of frames in which somebody speaks, in order.
     pub fn finish(mut self) -> Vec<Range<usize>> {
         while self.next < self.blocks.len() {
-            self.judge();
+            self.judge(true);
         }
         self.stretches.close();
         self.stretches.found
@@ -120,7 +123,7 @@ impl Detector {
         (self.energies, self.filled) = ([0.; GROUPS], 0);
         if self.blocks.back().is_none_or(|block| block.steps.len() == BLOCK) {
             if self.blocks.len() > self.next + REACH {
-                self.judge();
+                self.judge(false);
             }
             self.blocks.push_back(Block {
                 steps: Vec::with_capacity(BLOCK),
@@ -137,13 +140,16 @@ impl Detector {
         }
     }
 
-    /// Judges the steps of a block by the blocks around it.
-    fn judge(&mut self) {
+    /// Judges the steps of a block by the blocks around it; `ended` says that no more follow.
+    fn judge(&mut self, ended: bool) {
         let mut floor = [f32::INFINITY; GROUPS];
         let mut loudest = f32::NEG_INFINITY;
         for block in &self.blocks {
             floor.iter_mut().zip(block.quietest).for_each(|(floor, level)| *floor = floor.min(level));
             loudest = loudest.max(block.loudest);
+        }
+        if ended && self.blocks.len() <= WORD.0 {
+            floor.iter_mut().for_each(|floor| *floor = floor.min(loudest - WORD.1));
         }
         let least = (loudest - DEEPEST).max(FAINTEST);
         floor.iter_mut().for_each(|floor| *floor = floor.max(least));
@@ -241,7 +247,8 @@ impl Stretches {
 
     fn close(&mut self) {
         let Some(stretch) = self.open.take() else { return };
-        let still = stretch.inner.0 >= MOVES.1 && stretch.inner.deviation() < MOVES.0;
+        let (steps, deviation) = (stretch.inner.0, stretch.inner.deviation());
+        let still = MOVES.iter().any(|(count, least)| steps >= *count && deviation < *least);
         if stretch.clear >= SHORTEST && !still {
             self.found.push(stretch.first * STEP..(stretch.last + 1) * STEP);
         }
@@ -332,6 +339,14 @@ mod tests {
             let (within, without) = shares(&found(&samples), 20..25);
             assert!(within > 400 && without < 30, "{level} over {floor}: {within} {without}");
         }
+    }
+
+    #[test]
+    fn a_word_that_was_cut_out_is_found_and_a_piece_of_noise_is_not() {
+        let syllable = &speech_like(1, 0.1, 1)[600..3_600];
+        assert_eq!(found(syllable).len(), 1);
+        nobody(&noise(1, 0.1, 2), "noise");
+        nobody(&tone(1, 700.), "a tone");
     }
 
     #[test]
