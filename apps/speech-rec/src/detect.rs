@@ -30,7 +30,7 @@ pub fn language(
         None if known.is_empty() => return Ok(("en", None)),
         None => {}
     }
-    let source = encode(model, 1, frames.window(from, model.frames())?)?;
+    let source = encode(model, vec![frames.window(from, model.frames())?])?;
     let probabilities = language_probabilities(model, &source)?;
     let best = probabilities.iter().copied().reduce(|a, b| if b.1 > a.1 { b } else { a });
     Ok((best.map_or(languages::LANGUAGES[0].0, |(code, _)| code), Some(probabilities)))
@@ -49,9 +49,18 @@ pub fn language_probabilities(model: &Model, source: &Source) -> Result<Language
     Ok((0..).zip(known).map(|(place, (_, code))| (*code, probability(&logits, place))).collect())
 }
 
-/// What the decoder looks at, of some windows, each (bands, frames).
-pub fn encode(model: &Model, windows: usize, mel: Vec<f32>) -> Result<Source> {
+/// What the decoder looks at, of some windows, each (bands, frames). A processor is as fast one after the other, in less
+/// memory.
+pub fn encode(model: &Model, windows: Vec<Vec<f32>>) -> Result<Source> {
     let bands = model.config.num_mel_bins;
-    let frames = mel.len() / bands / windows.max(1);
-    Ok(model.net.encode(&Tensor::from_vec(mel, (windows, bands, frames), &model.device)?)?)
+    let some = |windows: &[Vec<f32>]| {
+        let (count, mel) = (windows.len(), windows.concat());
+        let shape = (count, bands, mel.len() / bands / count.max(1));
+        model.net.encode(&Tensor::from_vec(mel, shape, &model.device)?)
+    };
+    if windows.len() == 1 || !model.device.is_cpu() {
+        return Ok(some(&windows)?);
+    }
+    let states = windows.chunks(1).map(|window| Ok(some(window)?.states));
+    Ok(Source { states: Tensor::cat(&states.collect::<Result<Vec<_>>>()?, 0)?, mask: None })
 }

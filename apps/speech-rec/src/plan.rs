@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn silence_is_in_no_window() {
         assert_eq!(windows(&[]), []);
-        assert_eq!(windows(&[5000..5200]), [(4970, 5230, false)]);
+        assert_eq!(windows(std::slice::from_ref(&(5000..5200))), [(4970, 5230, false)]);
         assert_eq!(windows(&[0..200, 9990..10_050]), [(0, 230, false), (9960, 10_000, false)]);
     }
 
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn speech_without_a_pause_is_cut_when_the_window_is_full() {
-        assert_eq!(windows(&[0..1500]), [(0, 1000, true), (1000, 1530, false)]);
+        assert_eq!(windows(std::slice::from_ref(&(0..1500))), [(0, 1000, true), (1000, 1530, false)]);
     }
 
     #[test]

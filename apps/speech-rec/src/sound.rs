@@ -14,8 +14,8 @@ use crate::vad::Detector;
 pub const RATE: u32 = 16_000;
 /// Samples from one frame to the next.
 pub const HOP: usize = 160;
-/// Values that are kept so that a short file need not be decoded twice: 8 minutes in 80 bands, 16 MiB.
-const KEPT: usize = 1 << 22;
+/// Values that are kept so that a short file need not be decoded twice: 2 minutes in 80 bands, 4 MiB.
+const KEPT: usize = 1 << 20;
 
 /// Samples without a container: whole numbers of 16 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

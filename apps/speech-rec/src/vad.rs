@@ -77,11 +77,8 @@ struct Block {
 impl Detector {
     /// For log-mel frames of so many bands.
     pub fn new(bands: usize) -> Self {
-        let mel = |hertz: f64| {
-            // the bands are even on their own scale
-            centres(bands).iter().filter(|centre| **centre < hertz).count()
-        };
-        let (first, end) = (mel(SPEECH.start), mel(SPEECH.end).max(1));
+        let below = |hertz: f64| centres(bands).iter().filter(|centre| **centre < hertz).count();
+        let (first, end) = (below(SPEECH.start), below(SPEECH.end));
         let edge = |group: usize| first + (end - first) * group / GROUPS;
         let group = |group: usize| edge(group)..edge(group + 1).max(edge(group) + 1).min(bands.max(1));
         Self {

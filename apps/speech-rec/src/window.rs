@@ -91,8 +91,8 @@ impl Run<'_> {
         if heard.is_empty() {
             return Ok(Vec::new());
         }
-        let mel: Vec<Vec<f32>> = heard.iter_mut().map(|heard| std::mem::take(&mut heard.mel)).collect();
-        let source = encode(self.model, heard.len(), mel.concat())?;
+        let mel = heard.iter_mut().map(|heard| std::mem::take(&mut heard.mel)).collect();
+        let source = encode(self.model, mel)?;
         let decoded = self.decode(&source, &heard)?;
         let mut segments = Vec::new();
         for (place, (heard, decoded)) in heard.iter().zip(decoded).enumerate() {
