@@ -6,6 +6,7 @@ mod bad_input;
 mod binary;
 mod learning;
 mod parity;
+mod windows;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

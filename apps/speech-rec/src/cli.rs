@@ -124,6 +124,14 @@ pub struct TranscribeArgs {
     #[arg(long, conflicts_with = "word_times")]
     pub no_timestamps: bool,
 
+    /// Decode only where somebody speaks: windows begin with speech and end at pauses
+    #[arg(long)]
+    pub vad: bool,
+
+    /// Decode N windows together, as --vad cuts them; none is told what was said before it [default: one after the other]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub batch: Option<u16>,
+
     /// What is written, with commas between [default: txt, or by the name behind -o]
     #[arg(long, value_enum, value_name = "FORMAT", value_delimiter = ',', help_heading = "Output")]
     pub format: Vec<Format>,
@@ -192,8 +200,12 @@ pub struct TranscribeArgs {
     #[arg(long, value_name = "P", default_value_t = 0.6, value_parser = number, help_heading = "Decoding")]
     pub no_speech_threshold: f64,
 
+    /// Times that a word or phrase may come in a row, 0 for any number [default: 3, and any with --temperature]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(..=1000), help_heading = "Decoding")]
+    pub max_repeats: Option<u16>,
+
     /// Skip silences longer than S seconds around words that sound made up; needs --word-times
-    #[arg(long, value_name = "S", requires = "word_times", value_parser = positive, help_heading = "Decoding")]
+    #[arg(long, value_name = "S", requires = "word_times", conflicts_with = "batch", value_parser = positive, help_heading = "Decoding")]
     pub skip_silence: Option<f64>,
 
     /// The model.

@@ -1,4 +1,5 @@
-//! One window of sound to ids: greedily, by drawing, or by a beam search, as openai/whisper's `decoding.py` does it.
+//! Windows of sound to ids: greedily, by drawing, or by a beam search, as openai/whisper's `decoding.py` does it; several
+//! at once, each as if it were alone.
 
 use anyhow::Result;
 use candle_core::Tensor;
@@ -57,6 +58,8 @@ impl Beginning {
 pub struct Decoded {
     /// Its ids, times included, without the one that ends it.
     pub ids: Vec<u32>,
+    /// Those of them that are text.
+    pub text_ids: Vec<u32>,
     /// The words.
     pub text: String,
     /// The sum of the ids' log-probabilities, over their number and the end.
@@ -70,14 +73,21 @@ pub struct Decoded {
 }
 
 /// A text on its way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Row {
     ids: Vec<u32>,
     sum: f32,
     ended: bool,
 }
 
-/// Decodes a window. `source` is of one window; draws come from `generator`.
+/// A beam search on its way.
+#[derive(Debug, Clone, Default)]
+struct Beam {
+    running: Vec<Row>,
+    finished: Vec<Row>,
+}
+
+/// Decodes the windows of `source`, all of which begin alike. Draws for each come from a generator of its own.
 ///
 /// # Errors
 /// Logits that are not finite, and rules that allow nothing.
@@ -86,24 +96,28 @@ pub fn decode(
     source: &Source,
     beginning: &Beginning,
     (search, rules): (&Search, &Rules),
-    generator: &mut Generator,
-) -> Result<Decoded> {
+    generators: &mut [&mut Generator],
+) -> Result<Vec<Decoded>> {
     // the last position takes an id and says one more
     let room = (model.config.max_target_positions + 1).saturating_sub(beginning.ids.len()).max(1);
+    let windows = generators.len();
     let cache = model.net.start(source)?;
     let mut steps = Steps { model, cache, rules, room: room.min(search.max_tokens) };
     let (head, tail) = beginning.ids.split_at(beginning.start + 1);
-    let mut logits = steps.logits(head, 1)?;
-    let no_speech = model.vocabulary.no_speech.map_or(f64::NAN, |id| probability(&logits[0], id));
+    let mut logits = steps.logits(&head.repeat(windows), windows)?;
+    let no_speech =
+        |logits: &Vec<f32>| model.vocabulary.no_speech.map_or(f64::NAN, |id| probability(logits, id));
+    let no_speech: Vec<f64> = logits.iter().map(no_speech).collect();
     if !tail.is_empty() {
-        logits = steps.logits(tail, 1)?;
+        logits = steps.logits(&tail.repeat(windows), windows)?;
     }
-    let rows = match (search.temperature == 0., search.beam) {
+    let texts = match (search.temperature == 0., search.beam) {
         (true, 2..) => steps.beam(logits, search)?,
-        (true, _) => steps.draw(logits, search, 1, generator)?,
-        (false, _) => steps.draw(logits, search, search.best_of.max(1), generator)?,
+        (true, _) => steps.draw(logits, search, 1, generators)?,
+        (false, _) => steps.draw(logits, search, search.best_of.max(1), generators)?,
     };
-    Ok(best(rows, &model.vocabulary, search, no_speech))
+    let best = |(rows, no_speech)| best(rows, &model.vocabulary, search, no_speech);
+    Ok(texts.into_iter().zip(no_speech).map(best).collect())
 }
 
 struct Steps<'a> {
@@ -121,61 +135,91 @@ impl Steps<'_> {
         Ok(self.model.net.forward_last(&ids, &mut self.cache)?.to_vec2::<f32>()?)
     }
 
-    /// The likeliest ids, or as many texts as asked by drawing. A text that has ended stays as it is.
+    /// The likeliest ids, or as many texts a window as asked by drawing. A text that has ended stays as it is, and a
+    /// window whose texts all have leaves the batch.
     fn draw(
         &mut self,
         first: Vec<Vec<f32>>,
         search: &Search,
         count: usize,
-        generator: &mut Generator,
-    ) -> Result<Vec<Row>> {
-        let mut rows = vec![Row { ids: Vec::new(), sum: 0., ended: false }; count];
-        let mut logits = vec![first.concat(); count];
-        self.cache.reorder(&vec![0; count])?;
+        generators: &mut [&mut Generator],
+    ) -> Result<Vec<Vec<Row>>> {
+        let mut texts = vec![vec![Row::default(); count]; first.len()];
+        let mut open: Vec<usize> = (0..first.len()).collect();
+        self.cache.reorder(&rows_of(&open, count))?;
+        let mut logits: Vec<Vec<f32>> = first.into_iter().flat_map(|logits| vec![logits; count]).collect();
         for added in 1.. {
-            for (row, logits) in rows.iter_mut().zip(&mut logits) {
-                self.rules.apply(&row.ids, logits);
-                let id = choose(logits, search.temperature, generator)?;
-                if !row.ended {
-                    row.sum += log_probability(logits, id)?;
-                    row.ids.push(id);
-                    row.ended = id == self.rules.end;
+            for (window, logits) in open.iter().zip(logits.chunks_mut(count)) {
+                for (row, logits) in texts[*window].iter_mut().zip(logits) {
+                    self.rules.apply(&row.ids, logits);
+                    let id = choose(logits, search.temperature, generators[*window])?;
+                    if !row.ended {
+                        row.sum += log_probability(logits, id)?;
+                        row.ids.push(id);
+                        row.ended = id == self.rules.end;
+                    }
                 }
             }
-            if added == self.room || rows.iter().all(|row| row.ended) {
+            let goes_on = |place: &usize| texts[open[*place]].iter().any(|row| !row.ended);
+            let stay: Vec<usize> = (0..open.len()).filter(goes_on).collect();
+            if added == self.room || stay.is_empty() {
                 break;
             }
-            let lasts: Vec<u32> = rows.iter().map(|row| row.ids[row.ids.len() - 1]).collect();
-            logits = self.logits(&lasts, count)?;
+            if stay.len() < open.len() {
+                let rows = stay.iter().flat_map(|place| place * count..(place + 1) * count);
+                self.cache.reorder(&rows.collect::<Vec<_>>())?;
+                open = stay.into_iter().map(|place| open[place]).collect();
+            }
+            let last = |row: &Row| row.ids[row.ids.len() - 1];
+            let lasts: Vec<u32> = open.iter().flat_map(|window| texts[*window].iter().map(last)).collect();
+            logits = self.logits(&lasts, lasts.len())?;
         }
-        rows.iter_mut().filter(|row| row.ended).for_each(|row| {
+        texts.iter_mut().flatten().filter(|row| row.ended).for_each(|row| {
             row.ids.pop();
         });
-        Ok(rows)
+        Ok(texts)
     }
 
     /// A beam search. It differs from transformers' in when it ends, and in that ended texts leave no room in the beam.
-    fn beam(&mut self, first: Vec<Vec<f32>>, search: &Search) -> Result<Vec<Row>> {
+    fn beam(&mut self, first: Vec<Vec<f32>>, search: &Search) -> Result<Vec<Vec<Row>>> {
         let wanted = (search.beam as f32 * search.patience).round_ties_even().max(1.) as usize;
-        let mut running = vec![Row { ids: Vec::new(), sum: 0., ended: false }];
-        let (mut finished, mut logits): (Vec<Row>, _) = (Vec::new(), first);
+        let begin = Beam { running: vec![Row::default()], finished: Vec::new() };
+        let mut beams = vec![begin; first.len()];
+        let mut open: Vec<usize> = (0..first.len()).collect();
+        let mut logits = first;
         for added in 1.. {
-            let (next, ended) = self.candidates(&running, &mut logits, search.beam)?;
-            let room = wanted - finished.len();
-            finished.extend(ended.into_iter().take(room));
-            let parents: Vec<usize> = next.iter().map(|(parent, _)| *parent).collect();
-            running = next.into_iter().map(|(_, row)| row).collect();
-            if running.is_empty() || added == self.room || finished.len() >= wanted {
+            let (mut parents, mut offset) = (Vec::new(), 0);
+            let mut stay = Vec::new();
+            for window in open {
+                let beam = &mut beams[window];
+                let logits = &mut logits[offset..offset + beam.running.len()];
+                let (next, ended) = self.candidates(&beam.running, logits, search.beam)?;
+                let room = wanted - beam.finished.len();
+                beam.finished.extend(ended.into_iter().take(room));
+                if !next.is_empty() && beam.finished.len() < wanted {
+                    stay.push(window);
+                    parents.extend(next.iter().map(|(parent, _)| offset + parent));
+                }
+                offset += beam.running.len();
+                beam.running = next.into_iter().map(|(_, row)| row).collect();
+            }
+            open = stay;
+            if open.is_empty() || added == self.room {
                 break;
             }
             self.cache.reorder(&parents)?;
-            let lasts: Vec<u32> = running.iter().map(|row| row.ids[row.ids.len() - 1]).collect();
+            let last = |row: &Row| row.ids[row.ids.len() - 1];
+            let lasts: Vec<u32> =
+                open.iter().flat_map(|window| beams[*window].running.iter().map(last)).collect();
             logits = self.logits(&lasts, lasts.len())?;
         }
-        running.sort_by(|a, b| b.sum.total_cmp(&a.sum));
-        let missing = search.beam.saturating_sub(finished.len());
-        finished.extend(running.into_iter().take(missing));
-        Ok(finished)
+        let finish = |Beam { mut running, mut finished }: Beam| {
+            running.sort_by(|a, b| b.sum.total_cmp(&a.sum));
+            let missing = search.beam.saturating_sub(finished.len());
+            finished.extend(running.into_iter().take(missing));
+            finished
+        };
+        Ok(beams.into_iter().map(finish).collect())
     }
 
     /// What goes on, with the row it follows, and what ends before the beam is full, both best first.
@@ -211,6 +255,11 @@ impl Steps<'_> {
         }
         Ok((next, ended))
     }
+}
+
+/// Each of some windows so many times.
+fn rows_of(windows: &[usize], count: usize) -> Vec<usize> {
+    windows.iter().flat_map(|window| std::iter::repeat_n(*window, count)).collect()
 }
 
 /// The ids of the so many largest, largest first, of equal ones the smallest id.
@@ -252,6 +301,7 @@ fn best(rows: Vec<Row>, vocabulary: &Vocabulary, search: &Search, no_speech: f64
         temperature: search.temperature,
         compression: compression(&text),
         text,
+        text_ids: ids.iter().copied().filter(|id| *id < vocabulary.end).collect(),
         ids,
     }
 }

@@ -28,8 +28,7 @@ impl Guard {
     pub fn skip(self, found: &mut Cut) -> Option<usize> {
         let start = self.window.start();
         let end = (self.window.seek + self.frames) as f64 / 100.;
-        let last =
-            crate::transcribe::last_word(&found.segments).filter(|last| !found.closed && *last > start);
+        let last = last_word(&found.segments).filter(|last| !found.closed && *last > start);
         if let Some(last) = last {
             found.next = match end - last > self.silence {
                 true => frame(last),
@@ -71,6 +70,12 @@ impl Guard {
         }
         None
     }
+}
+
+/// Where the last word of some segments ends; where there is none, the last segment.
+pub fn last_word(segments: &[Segment]) -> Option<f64> {
+    let words = segments.iter().rev().flat_map(|segment| segment.words.iter().flatten().rev());
+    words.map(|word| word.end).next().or(segments.last().map(|segment| segment.end))
 }
 
 fn frame(seconds: f64) -> usize {

@@ -38,6 +38,15 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// Leaves out text ids that are not kept; `kept` says so of each.
+    pub fn thin(&mut self, vocabulary: &Vocabulary, kept: &mut impl Iterator<Item = bool>) {
+        let before = self.tokens.len();
+        self.tokens.retain(|id| *id >= vocabulary.end || kept.next().unwrap_or(true));
+        if self.tokens.len() < before {
+            self.text = vocabulary.decode(&self.text_ids(vocabulary).collect::<Vec<_>>());
+        }
+    }
+
     /// The ids that are text.
     pub fn text_ids<'a>(&'a self, vocabulary: &Vocabulary) -> impl Iterator<Item = u32> + use<'a> {
         let end = vocabulary.end;
@@ -47,11 +56,16 @@ impl Segment {
     /// Takes away what a segment of no length, or of no words, says.
     pub fn clear_if_empty(&mut self) {
         if self.start == self.end || self.text.trim().is_empty() {
-            self.text.clear();
-            self.tokens.clear();
-            self.words.iter_mut().for_each(Vec::clear);
-            self.token_times.iter_mut().for_each(Vec::clear);
+            self.clear();
         }
+    }
+
+    /// Takes away what it says.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.tokens.clear();
+        self.words.iter_mut().for_each(Vec::clear);
+        self.token_times.iter_mut().for_each(Vec::clear);
     }
 }
 
@@ -82,8 +96,9 @@ pub struct Cut {
     pub closed: bool,
 }
 
-/// Cuts at each pair of times. A text that was cut off after the last pair is left to the next window.
-pub fn cut(vocabulary: &Vocabulary, window: Window, decoded: &Decoded) -> Cut {
+/// Cuts at each pair of times. A text that was cut off after the last pair is left to the next window, or where `whole`
+/// says that none will hear it again, ends with this one.
+pub fn cut(vocabulary: &Vocabulary, window: Window, decoded: &Decoded, whole: bool) -> Cut {
     let ids = &decoded.ids;
     let is_time = |at: usize| vocabulary.is_time(ids[at]);
     let tick = |id: u32| (id - vocabulary.zero) as usize;
@@ -126,5 +141,9 @@ pub fn cut(vocabulary: &Vocabulary, window: Window, decoded: &Decoded) -> Cut {
         first = end;
     }
     let next = window.seek + if closed { window.size } else { 2 * tick(ids[first - 1]) };
+    if whole && ids[first..].iter().any(|id| *id < vocabulary.end) {
+        let start = offset + tick(ids[first]) as f64 * TICK;
+        segments.push(segment(start, start.max(offset + window.size as f64 / 100.), &ids[first..]));
+    }
     Cut { segments, next, closed }
 }

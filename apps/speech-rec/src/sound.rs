@@ -1,5 +1,6 @@
 //! A file's log-mel frames, window by window, in constant memory.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -7,13 +8,14 @@ use media::audio::{Audio, Mono};
 use models::features::log_mel::{LogMel, Stream, scale};
 
 use crate::Frames;
+use crate::vad::Detector;
 
 /// Samples a second, as all of Whisper's models were trained.
 pub const RATE: u32 = 16_000;
 /// Samples from one frame to the next.
 pub const HOP: usize = 160;
-/// Values that are kept so that a file need not be decoded twice: an hour and a half in 80 bands is more.
-const KEPT: usize = 1 << 25;
+/// Values that are kept so that a short file need not be decoded twice: 2 minutes in 80 bands, 4 MiB.
+const KEPT: usize = 1 << 20;
 
 /// Samples without a container: whole numbers of 16 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct Sound {
     /// Samples of silence after them.
     silence: usize,
     largest: f32,
+    /// Where somebody speaks.
+    speech: Vec<Range<usize>>,
     /// Frames that lie ready, one after the other.
     ready: Vec<f32>,
     /// The number of the first of them.
@@ -62,6 +66,7 @@ impl Sound {
             count: 0,
             silence: frames * HOP,
             largest: f32::NEG_INFINITY,
+            speech: Vec::new(),
             ready: Vec::new(),
             first: 0,
             source: None,
@@ -79,6 +84,8 @@ impl Sound {
         let silence = frames * HOP;
         let mut stream = mel.stream();
         let mut ready = stream.push(samples);
+        let mut detector = Detector::new(bands);
+        detector.push(&ready);
         ready.extend(stream.push(&vec![0.; silence]));
         let (rest, largest) = stream.finish()?;
         ready.extend(rest);
@@ -90,6 +97,7 @@ impl Sound {
             count: samples.len() / HOP,
             silence,
             largest,
+            speech: detector.finish(),
             ready,
             first: 0,
             source: None,
@@ -109,13 +117,16 @@ impl Sound {
         Ok(audio.mono(RATE)?)
     }
 
-    /// All of it once, for its length and its loudest value.
+    /// All of it once, for its length, its loudest value, and where somebody speaks.
     fn hear(&mut self) -> Result<()> {
         let (mut stream, mut heard, mut keep) = (self.mel.stream(), 0, true);
+        let mut detector = Detector::new(self.bands);
         for samples in self.samples()? {
             let samples = samples?;
             heard += samples.len();
-            self.take(&stream.push(&samples), &mut keep);
+            let frames = stream.push(&samples);
+            detector.push(&frames);
+            self.take(&frames, &mut keep);
         }
         if heard == 0 {
             bail!("{}: holds no sound", self.path.display());
@@ -124,6 +135,7 @@ impl Sound {
         let (rest, largest) = stream.finish()?;
         self.take(&rest, &mut keep);
         self.largest = largest;
+        self.speech = detector.finish();
         self.count = heard / HOP;
         Ok(())
     }
@@ -138,17 +150,21 @@ impl Sound {
         }
     }
 
-    /// Decodes on until so many frames are ready.
-    fn reach(&mut self, end: usize) -> Result<()> {
-        let wanted = |sound: &Self| end.saturating_sub(sound.first) * sound.bands;
-        while self.ready.len() < wanted(self) {
-            let Some(mut source) = self.source.take() else { break };
-            let samples = match source.samples.take() {
+    /// Decodes on until frames are ready, and lets go of those before them.
+    fn reach(&mut self, from: usize, end: usize) -> Result<()> {
+        loop {
+            let passed = ((from - self.first) * self.bands).min(self.ready.len());
+            self.ready.drain(..passed);
+            self.first += passed / self.bands;
+            if self.ready.len() >= end.saturating_sub(self.first) * self.bands {
+                return Ok(());
+            }
+            let Some(source) = self.source.take() else { return Ok(()) };
+            let mut samples = match source.samples {
                 Some(samples) => samples,
                 None => self.samples()?,
             };
-            let mut stream = source.stream.take().unwrap_or_else(|| self.mel.stream());
-            let mut samples = samples;
+            let mut stream = source.stream.unwrap_or_else(|| self.mel.stream());
             match samples.next() {
                 Some(block) => {
                     self.ready.extend(stream.push(&block?));
@@ -160,7 +176,6 @@ impl Sound {
                 }
             }
         }
-        Ok(())
     }
 }
 
@@ -169,16 +184,16 @@ impl Frames for Sound {
         self.count
     }
 
+    fn speech(&self) -> Option<&[Range<usize>]> {
+        Some(&self.speech)
+    }
+
     fn window(&mut self, from: usize, count: usize) -> Result<Vec<f32>> {
         if from < self.first {
             bail!("frame {from} was asked for after frame {}", self.first);
         }
         if self.source.is_some() {
-            self.reach(from)?;
-            let passed = ((from - self.first) * self.bands).min(self.ready.len());
-            self.ready.drain(..passed);
-            self.first += passed / self.bands;
-            self.reach(from + count)?;
+            self.reach(from, from + count)?;
         }
         let start = (from - self.first) * self.bands;
         let Some(frames) = self.ready.get(start..start + count * self.bands) else {

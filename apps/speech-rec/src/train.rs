@@ -23,9 +23,8 @@ use crate::corpus::{Clip, Corpus, by_list};
 use crate::draw::{Drawer, Window};
 use crate::score::{Errors, errors};
 use crate::sound::{HOP, RATE, Sound};
-use crate::transcribe::{Request, transcribe};
 use crate::vocabulary::Vocabulary;
-use crate::{Model, languages};
+use crate::{Model, Request, languages, transcribe};
 
 /// Values of a frame of a new net.
 const BANDS: usize = 80;

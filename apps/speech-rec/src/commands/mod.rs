@@ -62,6 +62,12 @@ fn request(args: &TranscribeArgs, seed: u64) -> Request {
         prompt: args.prompt.clone(),
         prefix: args.prefix.clone(),
         skip_silence: args.skip_silence,
+        most_repeats: match (args.max_repeats, args.temperature) {
+            (Some(0), _) | (None, Some(_)) => None,
+            (most, _) => Some(most.map_or(3, usize::from)),
+        },
+        vad: args.vad,
+        batch: args.batch.map(usize::from),
         seed,
     }
 }

@@ -40,6 +40,8 @@ struct Line<'a> {
     input: String,
     task: &'a str,
     beam: u16,
+    vad: bool,
+    batch: Option<u16>,
     duration: f64,
     #[serde(flatten)]
     transcript: &'a Transcript,
@@ -151,13 +153,14 @@ impl Run<'_> {
         let sound = Sound::open(path, raw, self.model.config.num_mel_bins, self.model.frames());
         spinner.finish();
         let mut sound = sound?;
-        let bar = self.progress.bar((sound.seconds() * 100.) as u64, "listening");
+        let bar = self.progress.bar(sound.seconds() as u64, "listening");
         let request = super::request(self.args, self.seed);
         let transcript = transcribe(&self.model, &mut sound, &request, &mut |event| {
             match event {
                 Event::Segment(segment) if !on_text(segment.text.trim()) => return ControlFlow::Break(()),
                 Event::Segment(_) => {}
-                Event::Frames(done) => bar.set(done as u64),
+                // seconds, so that the rate is how many times as fast it goes
+                Event::Frames(done) => bar.set(done as u64 / 100),
             }
             if cli::interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
@@ -273,6 +276,8 @@ impl Run<'_> {
             input: input.display().to_string(),
             task: if self.args.task == crate::cli::Task::Translate { "translate" } else { "transcribe" },
             beam: self.args.beam,
+            vad: self.args.vad || self.args.batch.is_some(),
+            batch: self.args.batch,
             duration: heard.duration,
             transcript: &heard.transcript,
             outputs: outputs.iter().map(|path| path.display().to_string()).collect(),

@@ -231,6 +231,12 @@ fn mel_filters(bands: usize) -> Vec<Filter> {
     corners.windows(3).map(filter).collect()
 }
 
+/// The middles of so many bands, in hertz.
+pub fn centres(bands: usize) -> Vec<f64> {
+    let top = mel(f64::from(RATE) / 2.0);
+    (1..=bands).map(|i| hertz(top * i as f64 / (bands + 1) as f64)).collect()
+}
+
 /// Where Slaney's scale turns from linear to logarithmic, in hertz; and a step of either part.
 const TURN: f64 = 1000.0;
 const LINEAR: f64 = 200.0 / 3.0;
