@@ -1,5 +1,7 @@
 //! Files in, words out.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::{done, fed, folder, golden, speech_rec};
@@ -12,6 +14,20 @@ fn expected(case: &str) -> Value {
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text.lines().next().unwrap()).unwrap()
+}
+
+#[test]
+fn help_is_as_it_was() {
+    let help = done(&speech_rec(&folder("help"), &["--help"]));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/speech-rec/help.txt");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &help).unwrap();
+    }
+    assert_eq!(
+        help,
+        std::fs::read_to_string(&path).unwrap(),
+        "UPDATE=1 writes tests/speech-rec/help.txt anew"
+    );
 }
 
 #[test]

@@ -16,7 +16,9 @@ use speech_rec::languages;
   speech-rec --model whisper-base talk.m4a -o talk.srt     subtitles
   speech-rec --model whisper-base --word-times --json a.wav  each word with its times
   speech-rec --model whisper-base --task translate ein.ogg   into English
-  speech-rec --model whisper-base lectures/ --recursive -o text/ --format txt,vtt")]
+  speech-rec --model whisper-base lectures/ --recursive -o text/ --format txt,vtt
+  speech-rec score --reference right.txt talk.mp3          errors in words and characters
+  speech-rec train --data recordings/ --out mine           learn from recordings with .txt beside them")]
 pub struct Cli {
     /// Another verb than writing down.
     #[command(subcommand)]
