@@ -23,6 +23,7 @@ use crate::checkpoint::Files;
 use candle_core::Result;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use tokenizers::Tokenizer;
 
 /// A tokenizer.
@@ -104,9 +105,13 @@ impl Tokens {
     /// # Errors
     /// If the tokenizer has no id for a part of the text.
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
-        match self.tokenizer.encode_fast(text, special) {
-            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
-            Err(error) => refuse!("the text has no ids: {}", line(&error.to_string())),
+        // a damaged table of characters is found only where a text leads into it, and there by panicking
+        let encoded =
+            std::panic::catch_unwind(AssertUnwindSafe(|| self.tokenizer.encode_fast(text, special)));
+        match encoded {
+            Ok(Ok(encoding)) => Ok(encoding.get_ids().to_vec()),
+            Ok(Err(error)) => refuse!("the text has no ids: {}", line(&error.to_string())),
+            Err(_) => refuse!("the text has no ids: the tokenizer's files are damaged"),
         }
     }
 

@@ -195,4 +195,20 @@ mod tests {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
     }
+
+    #[test]
+    fn a_table_of_characters_that_points_outside_is_refused_when_it_is_met() -> Result<()> {
+        let piece = |text: &str, kind| Piece { text: text.to_string(), score: -1., kind };
+        let pieces = Pieces {
+            pieces: vec![piece("<unk>", Kind::Unknown), piece("▁a", Kind::Normal)],
+            unigram: true,
+            // four bytes of table: one entry, whose next is 16383 further
+            characters: [4u32, 0x00ff_fc00].map(u32::to_le_bytes).concat(),
+            ..Pieces::default()
+        };
+        let tokens = crate::tokens::Tokens::from_value(&pieces.tokenizer(&[], None)?, "tokenizer.model")?;
+        let error = tokens.encode("a", false).unwrap_err().to_string();
+        assert!(error.contains("damaged") && error.lines().count() == 1, "{error}");
+        Ok(())
+    }
 }
