@@ -1,6 +1,6 @@
 """Tiny random translators in the hub's layout, with what transformers computes from them.
 
-    python scripts/golden/seq2seq.py
+    python scripts/golden/seq2seq.py [NAME ...]
 
 writes shared/golden/seq2seq/NAME/: config.json, the weights as model.safetensors in f16, and expected.safetensors with
 `source` (batch, time) and its `mask`, `target` (batch, target time), the `logits` of the target, the `weights` of all
@@ -11,12 +11,14 @@ than ten times the tolerance of the test, 1e-4 of the largest. Made with torch 2
 """
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import M2M100Config, M2M100ForConditionalGeneration, MarianConfig, MarianMTModel
+from transformers import (
+    M2M100Config, M2M100ForConditionalGeneration, MarianConfig, MarianMTModel, MBartConfig, MBartForConditionalGeneration)
 
 OUT = Path(__file__).resolve().parents[2] / "shared" / "golden" / "seq2seq"
 TOLERANCE, STEPS = 1e-4, 24
@@ -49,6 +51,10 @@ NETS = {
     "m2m100-plain": (M2M100ForConditionalGeneration, M2M100Config(
         vocab_size=64, pad_token_id=5, eos_token_id=3, decoder_start_token_id=3, activation_function="gelu",
         scale_embedding=False, max_position_embeddings=40, **sizes(40, (2, 2, 64), (1, 5, 48)),
+    )),
+    "mbart": (MBartForConditionalGeneration, MBartConfig(
+        vocab_size=89, decoder_start_token_id=2, scale_embedding=True, max_position_embeddings=64,
+        **sizes(32, (2, 4, 48), (2, 2, 64)),
     )),
 }
 
@@ -96,6 +102,8 @@ def greedy(net, source, mask):
 @torch.no_grad()
 def main():
     for name, (kind, config) in NETS.items():
+        if len(sys.argv) > 1 and name not in sys.argv[1:]:
+            continue
         config._attn_implementation = "eager"
         for seed in range(1, 1000):
             net = fresh(kind, config, seed)

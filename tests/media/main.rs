@@ -1,8 +1,10 @@
-//! Files that `media` reads and writes: scores as MIDI and MusicXML, audio, subtitles, WAV, and what damage does to them.
+//! Files that `media` reads and writes: scores as MIDI and MusicXML, audio, subtitles, documents, WAV, and what damage
+//! does to them.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod audio;
+mod document;
 mod fuzz;
 mod midi;
 mod musicxml;

@@ -1,4 +1,4 @@
-//! Marian and M2M100: what transformers computes, caches that agree with whole passes, and gradients for every variable.
+//! Marian, M2M100 and mBART: what transformers computes, caches that agree with whole passes, and gradients for every variable.
 
 use candle_core::{DType, Device, Result, Tensor};
 use models::checkpoint::{Checkpoint, Files};
@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use super::golden::{assert_close, expected, folder};
 
 /// From scripts/golden/seq2seq.py, whose seeds were chosen by the tolerance.
-const GOLDEN: [&str; 4] =
-    ["seq2seq/marian", "seq2seq/marian-apart", "seq2seq/m2m100", "seq2seq/m2m100-plain"];
+const GOLDEN: [&str; 5] =
+    ["seq2seq/marian", "seq2seq/marian-apart", "seq2seq/m2m100", "seq2seq/m2m100-plain", "seq2seq/mbart"];
 const TOLERANCE: f32 = 1e-4;
 
 fn load(name: &str) -> Result<(Seq2Seq, Config, HashMap<String, Tensor>)> {
@@ -199,7 +199,7 @@ fn every_variable_gets_a_gradient() -> Result<()> {
 
 #[test]
 fn fresh_nets_learn_from_a_seed() -> Result<()> {
-    for model_type in ["marian", "m2m_100"] {
+    for model_type in ["marian", "m2m_100", "mbart"] {
         let config = Config { model_type: model_type.into(), d_model: 32, ..Config::default() };
         let (net, vars) = Seq2Seq::init(&config, 7, &Device::Cpu)?;
         let ids = Tensor::new(&[[5u32, 9, 3, 0], [4, 0, 255, 255]], &Device::Cpu)?;

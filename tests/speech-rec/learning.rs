@@ -15,7 +15,7 @@ const WORDS: [Word; 3] = [
 ];
 
 /// Samples of 16 bits as a WAV file.
-fn wav(samples: &[f64]) -> Vec<u8> {
+pub fn wav(samples: &[f64]) -> Vec<u8> {
     let data: Vec<u8> = samples.iter().flat_map(|x| ((x * 32767.) as i16).to_le_bytes()).collect();
     let mut file = b"RIFF".to_vec();
     file.extend((36 + data.len() as u32).to_le_bytes());

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use candle_core::{DType, Device, Tensor};
-use models::checkpoint::{Checkpoint, Files};
+use models::checkpoint::Checkpoint;
 use models::nets::llama::Config;
 use models::vars::VarBuilder;
 
@@ -15,7 +15,6 @@ use crate::style::{self, Styles};
 use crate::vocabulary;
 
 const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
 /// No file of a model of this app is larger.
 const LIMIT: u64 = 1 << 32;
 
@@ -30,15 +29,7 @@ impl Stored {
     /// # Errors
     /// A single file: a model of this app is a folder. Weights that are missing, cut or no safetensors.
     pub fn open(location: &hub::Location) -> Result<Stored> {
-        let files = match location {
-            hub::Location::Dir(folder) => Files::Dir(folder.clone()),
-            hub::Location::Embedded(files) => Files::Static(files),
-            hub::Location::File(path) => bail!(
-                "{}: a model of music-gen is a folder with {CONFIG}, {} and {WEIGHTS}",
-                path.display(),
-                style::FILE
-            ),
-        };
+        let files = studio::model::files(location, &format!("{CONFIG} and {}", style::FILE))?;
         Ok(Stored { checkpoint: Checkpoint::open(files)? })
     }
 
@@ -80,8 +71,7 @@ impl Stored {
     /// # Errors
     /// A file that cannot be read.
     pub fn identity(&self) -> Result<String> {
-        let sum = batch::Content::Bytes(self.checkpoint.files().read(WEIGHTS, LIMIT)?).digest()?;
-        Ok(sum.iter().map(|byte| format!("{byte:02x}")).collect())
+        studio::model::identity(self.checkpoint.files())
     }
 }
 

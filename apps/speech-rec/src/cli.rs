@@ -12,6 +12,7 @@ use speech_rec::languages;
 #[derive(Parser, Debug)]
 #[command(name = "speech-rec", version, args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
+  speech-rec digits.wav                                    the digits in it, by the model that is built in
   speech-rec --model whisper-base talk.mp3                 the words, as they come
   speech-rec --model whisper-base talk.m4a -o talk.srt     subtitles
   speech-rec --model whisper-base --word-times --json a.wav  each word with its times
@@ -126,9 +127,9 @@ pub struct TranscribeArgs {
     #[arg(long, conflicts_with = "word_times")]
     pub no_timestamps: bool,
 
-    /// Decode only where somebody speaks: windows begin with speech and end at pauses
-    #[arg(long)]
-    pub vad: bool,
+    /// Decode only where somebody speaks: windows begin with speech and end at pauses [default: as the model was taught]
+    #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on", value_parser = on_or_off)]
+    pub vad: Option<bool>,
 
     /// Decode N windows together, as --vad cuts them; none is told what was said before it [default: one after the other]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -286,10 +287,6 @@ pub struct Train {
     #[arg(long, value_name = "P", default_value_t = 0.7, value_parser = values::share, help_heading = "Training")]
     pub augment: f32,
 
-    /// Seconds between two checkpoints, from which a training that was cut off goes on
-    #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = values::seconds, help_heading = "Training")]
-    pub checkpoint: f64,
-
     /// Where to compute.
     #[command(flatten)]
     pub compute: ComputeArgs,
@@ -309,6 +306,14 @@ fn near(text: &str) -> Option<&'static str> {
         text.chars().count() >= 3 && name.starts_with(&text.chars().take(3).collect::<String>())
     };
     languages::LANGUAGES.iter().map(|(_, name)| *name).find(begins)
+}
+
+fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("on or off".into()),
+    }
 }
 
 fn temperature(text: &str) -> Result<f64, String> {

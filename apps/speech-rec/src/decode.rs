@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
-use models::decoding::{check, greedy, log_probability, log_softmax, softmax};
+use models::decoding::{check, greedy, largest, log_probability, log_softmax, softmax};
 use models::nets::whisper::{Cache, Source};
 use models::random::Generator;
 use zlib_rs::{DeflateConfig, compress_bound, compress_slice};
@@ -120,6 +120,9 @@ pub fn decode(
     Ok(texts.into_iter().zip(no_speech).map(best).collect())
 }
 
+/// A text that goes on, with the place of the row that it follows.
+type Child = (usize, Row);
+
 struct Steps<'a> {
     model: &'a Model,
     cache: Cache,
@@ -223,20 +226,19 @@ impl Steps<'_> {
     }
 
     /// What goes on, with the row it follows, and what ends before the beam is full, both best first.
-    #[allow(clippy::type_complexity)]
     fn candidates(
         &self,
         running: &[Row],
         logits: &mut [Vec<f32>],
         beam: usize,
-    ) -> Result<(Vec<(usize, Row)>, Vec<Row>)> {
+    ) -> Result<(Vec<Child>, Vec<Row>)> {
         let mut all: Vec<(f32, usize, u32)> = Vec::new();
         for (parent, (row, logits)) in running.iter().zip(logits).enumerate() {
             self.rules.apply(&row.ids, logits);
             check(logits)?;
             log_softmax(logits);
             let best = largest(logits, beam + 1);
-            all.extend(best.into_iter().map(|id| (row.sum + logits[id as usize], parent, id)));
+            all.extend(best.into_iter().map(|one| (row.sum + one.value, parent, one.index)));
         }
         all.retain(|(sum, ..)| *sum > f32::NEG_INFINITY);
         all.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -260,18 +262,6 @@ impl Steps<'_> {
 /// Each of some windows so many times.
 fn rows_of(windows: &[usize], count: usize) -> Vec<usize> {
     windows.iter().flat_map(|window| std::iter::repeat_n(*window, count)).collect()
-}
-
-/// The ids of the so many largest, largest first, of equal ones the smallest id.
-fn largest(scores: &[f32], count: usize) -> Vec<u32> {
-    let mut ids: Vec<u32> = (0..scores.len() as u32).collect();
-    let order = |a: &u32, b: &u32| scores[*b as usize].total_cmp(&scores[*a as usize]).then(a.cmp(b));
-    if count < ids.len() {
-        ids.select_nth_unstable_by(count, order);
-        ids.truncate(count);
-    }
-    ids.sort_unstable_by(order);
-    ids
 }
 
 fn choose(logits: &[f32], temperature: f64, generator: &mut Generator) -> Result<u32> {
@@ -322,11 +312,5 @@ mod tests {
         assert!(compression("She said that the train would be late again.") < 1.2);
         assert!(compression(&"again and ".repeat(30)) > 2.4);
         assert!(compression("") < 1.);
-    }
-
-    #[test]
-    fn the_largest_come_first_and_of_equals_the_smallest_id() {
-        assert_eq!(largest(&[0., 3., 1., 3.], 3), [1, 3, 2]);
-        assert_eq!(largest(&[0.], 3), [0]);
     }
 }

@@ -3,16 +3,11 @@
 use anyhow::{Result, bail};
 use candle_core::Device;
 use hub::Location;
-use models::checkpoint::{Checkpoint, Files};
+use models::checkpoint::Checkpoint;
 use models::nets::whisper::{Config, Whisper};
 use models::vars::formats;
 
 use crate::vocabulary::{Generation, Vocabulary};
-
-/// The weights of a model in one file.
-pub const WEIGHTS: &str = "model.safetensors";
-/// What names the files of a model in several.
-pub const INDEX: &str = "model.safetensors.index.json";
 
 /// A net with its vocabulary and whatever else its files say.
 pub struct Model {
@@ -24,6 +19,8 @@ pub struct Model {
     pub vocabulary: Vocabulary,
     /// The decoder's heads, as (layer, head), that look where a word is.
     pub heads: Vec<(usize, usize)>,
+    /// Whether windows begin with speech and end at pauses where nobody says otherwise.
+    pub cuts_at_pauses: bool,
     /// Where it computes.
     pub device: Device,
 }
@@ -35,24 +32,18 @@ impl Model {
     /// One line on files that are missing, damaged or of another kind, and on a device that is not there.
     pub fn load(location: &Location, device: &str, dtype: &str) -> Result<Self> {
         let device = models::device::open(device)?;
-        let files = match location {
-            Location::Dir(folder) => Files::Dir(folder.clone()),
-            Location::Embedded(files) => Files::Static(files),
-            Location::File(path) => bail!(
-                "{}: weights alone are no model: name the folder that holds them with config.json and tokenizer.json",
-                path.display()
-            ),
-        };
+        let files = studio::model::files(location, "config.json and tokenizer.json")?;
         let config: Config = files.json("config.json")?;
         config.validate()?;
         let name = "generation_config.json";
         let generation = if files.has(name) { files.json(name)? } else { Generation::default() };
         let vocabulary = Vocabulary::open(&files, &generation, config.vocab_size)?;
         let heads = heads(&generation, &config)?;
+        let cuts_at_pauses = generation.cut_at_pauses == Some(true);
         let checkpoint = Checkpoint::open(files)?;
         let (dtype, format) = formats(dtype, checkpoint.dtype(), &device);
         let net = Whisper::new(&config, checkpoint.vb(dtype, &device).with_format(format))?;
-        Ok(Self { net, config, vocabulary, heads, device })
+        Ok(Self { net, config, vocabulary, heads, cuts_at_pauses, device })
     }
 
     /// Frames of 10 ms in a window: 3000, but for nets that were made for shorter ones.

@@ -18,6 +18,8 @@ pub struct Generation {
     pub suppress_tokens: Option<Vec<i64>>,
     /// The decoder's heads, as (layer, head), that look where a word is.
     pub alignment_heads: Option<Vec<(usize, usize)>>,
+    /// Whether the net was taught on windows that begin with speech and end at pauses, as those learned here are.
+    pub cut_at_pauses: Option<bool>,
 }
 
 /// Seconds from one time token to the next.

@@ -199,10 +199,6 @@ pub struct Train {
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = values::dropout, help_heading = "Training")]
     pub dropout: f32,
 
-    /// Seconds between two checkpoints, from which a training that was cut off goes on
-    #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = values::seconds, help_heading = "Training")]
-    pub checkpoint: f64,
-
     /// Where to compute.
     #[command(flatten)]
     pub compute: ComputeArgs,

@@ -15,11 +15,6 @@ use models::vars::formats;
 
 use crate::Defaults;
 
-/// The weights of a model in one file.
-pub const WEIGHTS: &str = "model.safetensors";
-/// What names the files of a model in several.
-pub const INDEX: &str = "model.safetensors.index.json";
-
 /// A net with its tokenizer and whatever else its files say.
 pub struct Model {
     /// The net.
@@ -45,15 +40,13 @@ impl Model {
     pub fn load(location: &Location, device: &str, dtype: &str) -> Result<Self> {
         let device = models::device::open(device)?;
         match location {
-            Location::Dir(folder) => Self::from_files(Files::Dir(folder.clone()), device, dtype),
-            Location::Embedded(files) => Self::from_files(Files::Static(files), device, dtype),
             Location::File(path) if path.extension().is_some_and(|extension| extension == "gguf") => {
                 Self::from_gguf(path, device, dtype)
             }
-            Location::File(path) => bail!(
-                "{}: weights alone are no model: name the folder that holds them with config.json and tokenizer.json",
-                path.display()
-            ),
+            _ => {
+                let files = studio::model::files(location, "config.json and tokenizer.json")?;
+                Self::from_files(files, device, dtype)
+            }
         }
     }
 

@@ -151,6 +151,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "P", value_parser = crate::values::held_out)]
     pub held_out: Option<f64>,
 
+    /// Seconds between two checkpoints, from which a training that was cut off goes on
+    #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = crate::values::seconds)]
+    pub checkpoint: f64,
+
     /// Overwrite a model that exists
     #[arg(long)]
     pub force: bool,

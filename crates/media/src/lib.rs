@@ -1,7 +1,9 @@
-//! Files to plain values and back: scores (MIDI, MusicXML), audio, subtitles, pictures.
+//! Files to plain values and back: scores (MIDI, MusicXML), audio, subtitles, pictures; documents to the texts in them
+//! and back.
 
 pub mod audio;
 pub mod chart;
+pub mod document;
 pub mod font;
 pub mod midi;
 pub mod musicxml;

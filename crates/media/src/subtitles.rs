@@ -4,7 +4,7 @@
 //! and written to the millisecond, half to even, as openai/whisper does; negative ones and NaN count as 0.
 
 mod layout;
-mod read;
+pub(crate) mod read;
 mod write;
 
 pub use layout::{Layout, lay_out};

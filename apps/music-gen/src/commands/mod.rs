@@ -26,9 +26,10 @@ fn load(model: &ModelArgs, compute: &ComputeArgs, progress: &Progress) -> Result
             "--dtype q8: a net of this size gains nothing from it; use auto, f32, bf16 or f16",
         ));
     }
-    let found = model.resolve(crate::EMBEDDED, WANTS, progress)?;
-    let composer = music_gen::load(&found.location, &compute.device.to_string(), &compute.dtype.to_string())?;
-    Ok((composer, found))
+    let (device, dtype) = (compute.device.to_string(), compute.dtype.to_string());
+    studio::model::load(model, crate::EMBEDDED, WANTS, progress, |place| {
+        music_gen::load(place, &device, &dtype)
+    })
 }
 
 /// Flags over what suits this net: slightly sharper than it learned, without the long tail.

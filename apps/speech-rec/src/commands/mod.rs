@@ -28,15 +28,12 @@ pub const WANTS: &[Want<'static>] = &[
 
 /// Finds the model and loads it.
 fn load(model: &ModelArgs, compute: &ComputeArgs, progress: &Progress) -> Result<(Model, Resolved)> {
-    let found = model.resolve(crate::EMBEDDED, WANTS, progress)?;
-    let spinner = progress.spinner("loading the model");
-    let loaded = Model::load(&found.location, &compute.device.to_string(), &compute.dtype.to_string());
-    spinner.finish();
-    Ok((loaded?, found))
+    let (device, dtype) = (compute.device.to_string(), compute.dtype.to_string());
+    studio::model::load(model, crate::EMBEDDED, WANTS, progress, |place| Model::load(place, &device, &dtype))
 }
 
 /// Flags as what is asked of the library.
-fn request(args: &TranscribeArgs, seed: u64) -> Request {
+fn request(args: &TranscribeArgs, model: &Model, seed: u64) -> Request {
     let usual = Request::default();
     Request {
         language: args.language,
@@ -66,7 +63,7 @@ fn request(args: &TranscribeArgs, seed: u64) -> Request {
             (Some(0), _) | (None, Some(_)) => None,
             (most, _) => Some(most.map_or(3, usize::from)),
         },
-        vad: args.vad,
+        vad: args.vad.unwrap_or(model.cuts_at_pauses),
         batch: args.batch.map(usize::from),
         seed,
     }

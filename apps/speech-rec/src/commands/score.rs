@@ -95,7 +95,7 @@ fn list(args: &Score, progress: &Progress) -> Result<(Errors, Errors)> {
 fn hear(args: &Score, path: &Path, progress: &Progress) -> Result<String> {
     let (model, _) = super::load(&args.model, &args.compute, progress)?;
     let mut sound = Sound::open(path, None, model.config.num_mel_bins, model.frames())?;
-    let request = Request { language: args.language, ..Request::default() };
+    let request = Request { language: args.language, vad: model.cuts_at_pauses, ..Request::default() };
     Ok(transcribe(&model, &mut sound, &request, &mut |_| ControlFlow::Continue(()))?.text)
 }
 

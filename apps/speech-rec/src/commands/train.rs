@@ -1,44 +1,39 @@
 //! `speech-rec train`: learn from recordings and their words, and say how it goes.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
-use batch::Content;
+use anyhow::{Result, anyhow};
 use cli::{Exit, Progress, print_json, print_path};
 use hub::Location;
-use media::chart::{Series, line_chart};
 use models::checkpoint::Files;
 use models::nets::whisper::Config;
+use speech_rec::Model;
 use speech_rec::corpus::{self, Clip, Corpus};
 use speech_rec::train::{Plan, Shape, files_beside, measure, new_files, speaks, train, write};
 use speech_rec::vocabulary::{Generation, Vocabulary};
-use speech_rec::{Model, model};
-use training::{Ending, Fitted, Options};
+use studio::learning;
+use training::{Fitted, Options};
 
 use crate::cli::Train;
 
-/// Minutes of a training that is not told how long.
-const MINUTES: f64 = 10.0;
 /// Clips that were kept aside, with their words and what the model hears in them.
 const HELD_OUT: &str = "held-out.tsv";
 /// Of these, so many are heard in the end.
 const MEASURED: usize = 500;
 
+type Base = learning::Base<Config>;
+
 /// Learns and writes the model.
 pub fn run(args: &Train) -> Result<Exit> {
-    let out = &args.train.out;
-    let is_model = out.join("config.json").exists() && !training::checkpoint::path(out).exists();
-    if is_model && !args.train.force {
-        bail!("{}: is a model already; --force replaces it, --base goes on from it", out.display());
-    }
-    args.compute.apply()?;
-    // what is refused is refused before anything is read
-    args.compute.dtype.trains_in_bf16()?;
-    let progress = Progress::new(&args.train.talk);
-    let base = args.train.base.as_deref().map(|name| Base::open(name, &progress)).transpose()?;
-    let window =
-        base.as_ref().map_or(f64::from(args.window), |base| base.config.max_source_positions as f64 / 50.);
+    let progress = learning::begin(&args.train, &args.compute)?;
+    let base = Base::open(&args.train, crate::EMBEDDED, super::WANTS, &progress)?;
+    let window = match &base {
+        Some(base) => {
+            base.config.validate()?;
+            base.config.max_source_positions as f64 / 50.
+        }
+        None => f64::from(args.window),
+    };
     let spinner = progress.spinner("looking at the recordings");
     let corpus = corpus::read(&args.train.data, window, args.train.held_out.unwrap_or(0.02));
     spinner.finish();
@@ -60,72 +55,16 @@ pub fn run(args: &Train) -> Result<Exit> {
     };
     let (vocabulary, config) = vocabulary(args, &files, base.as_ref())?;
     speaks(&vocabulary, args.language)?;
-    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-    for (name, bytes) in &files {
-        batch::write_bytes(&out.join(name), bytes, true)?;
-    }
     let plan = plan(args, config, base.as_ref())?;
-    let device = models::device::open(&args.compute.device.to_string())?;
-    cli::stop_gently();
-    let bar = progress.bar(plan.options.steps.unwrap_or(0), "learning");
+    let (out, device) = (&args.train.out, models::device::open(&args.compute.device.to_string())?);
+    learning::prepare(out, &files)?;
     let weights = base.as_ref().map(|base| &base.files);
-    let fitted = train(&corpus, &vocabulary, &plan, weights, out, &device, &mut |step| {
-        if let Some(total) = step.total {
-            bar.total(total);
-        }
-        bar.set(step.step);
-        let held_out = step.held_out.map(|loss| format!(", held-out {loss:.3}")).unwrap_or_default();
-        let loss = step.loss.map_or("not finite".into(), |loss| format!("{loss:.3}"));
-        bar.message(format!("loss {loss}{held_out}, {:.1} windows/s", step.items_per_second));
-        if !held_out.is_empty() {
-            progress.detail(format!("step {}: loss {loss}{held_out}", step.step));
-        }
-        if cli::interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    let fitted = learning::watch(&progress, &plan.options, "windows", |on_step| {
+        train(&corpus, &vocabulary, &plan, weights, out, &device, on_step)
     })?;
-    bar.finish();
-    if fitted.ending == Ending::Interrupted {
-        progress.status(format!("stopped at step {}; the same command goes on from there", fitted.steps));
-        return Ok(Exit::Interrupted);
-    }
-    keep(out, &plan, &fitted, &files)?;
+    let Some(fitted) = fitted else { return Ok(Exit::Interrupted) };
+    learning::keep(out, &fitted, "nats a token", || write(out, &plan, &fitted, &files))?;
     tell(args, &corpus, &fitted, &progress)
-}
-
-/// A model to start from.
-struct Base {
-    files: Files,
-    config: Config,
-}
-
-impl Base {
-    fn open(name: &str, progress: &Progress) -> Result<Self> {
-        let asked = cli::ModelArgs { model: name.to_string(), offline: false };
-        let found = asked.resolve(crate::EMBEDDED, super::WANTS, progress)?;
-        let files = match found.location {
-            Location::Dir(folder) => Files::Dir(folder),
-            Location::Embedded(files) => Files::Static(files),
-            Location::File(path) => bail!(
-                "{}: training starts from a folder with config.json and model.safetensors, not from one file",
-                path.display()
-            ),
-        };
-        let config: Config = files.json("config.json")?;
-        config.validate()?;
-        Ok(Self { files, config })
-    }
-
-    /// What changes when the weights do.
-    fn identity(&self) -> Result<String> {
-        let content = match &self.files {
-            Files::Dir(folder) if folder.join(model::WEIGHTS).exists() => {
-                Content::File(folder.join(model::WEIGHTS))
-            }
-            files => Content::Bytes(
-                files.read(if files.has(model::WEIGHTS) { model::WEIGHTS } else { model::INDEX }, 1 << 30)?,
-            ),
-        };
-        Ok(content.digest()?.iter().map(|byte| format!("{byte:02x}")).collect())
-    }
 }
 
 /// The files of a run that was cut off, or those of a new tokenizer.
@@ -172,21 +111,9 @@ fn vocabulary(
 }
 
 fn plan(args: &Train, config: Config, base: Option<&Base>) -> Result<Plan> {
-    let steps = args.train.steps;
-    let minutes = args.train.minutes.or(if steps.is_none() { Some(MINUTES) } else { None });
-    let options = Options {
-        steps,
-        minutes,
-        learning_rate: args.train.learning_rate.unwrap_or(if base.is_some() { 1e-4 } else { 1.5e-3 }),
-        warmup_steps: steps.map_or(100, |steps| (steps / 10).clamp(1, 200)),
-        weight_decay: 0.05,
-        held_out_every: steps.map_or(50, |steps| (steps / 13).clamp(5, 200)),
-        average: Some(0.998),
-        bf16: args.compute.dtype.trains_in_bf16()?,
-        seed: args.compute.seed.unwrap_or(0),
-        checkpoint_seconds: Some(args.checkpoint),
-        ..Options::default()
-    };
+    let usual = learning::options(&args.train, &args.compute, [1.5e-3, 1e-4])?;
+    let warmup_steps = usual.steps.map_or(100, |steps| (steps / 10).clamp(1, 200));
+    let options = Options { warmup_steps, weight_decay: 0.05, keep_best: false, ..usual };
     Ok(Plan {
         config,
         language: args.language,
@@ -197,21 +124,6 @@ fn plan(args: &Train, config: Config, base: Option<&Base>) -> Result<Plan> {
         base: base.map(Base::identity).transpose()?,
         options,
     })
-}
-
-/// The model, and beside it how it was learned. The checkpoint goes last: until then a run can be repeated.
-fn keep(out: &Path, plan: &Plan, fitted: &Fitted, beside: &[(String, Vec<u8>)]) -> Result<()> {
-    let series = |name: &str, points: &mut dyn Iterator<Item = (u64, f64)>| Series {
-        name: name.into(),
-        points: points.map(|(step, loss)| (step as f64, loss)).collect(),
-    };
-    let curves =
-        [series("training", &mut fitted.curve.losses()), series("held out", &mut fitted.curve.held_out())];
-    let chart = line_chart("Loss", "step", "nats a token", &curves);
-    batch::write_bytes(&out.join("curve.csv"), fitted.curve.to_csv().as_bytes(), true)?;
-    batch::write_bytes(&out.join("curve.png"), &chart.to_png()?, true)?;
-    write(out, plan, fitted, beside)?;
-    Ok(training::checkpoint::remove(out)?)
 }
 
 fn tell(args: &Train, corpus: &Corpus, fitted: &Fitted, progress: &Progress) -> Result<Exit> {

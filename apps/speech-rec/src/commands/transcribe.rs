@@ -154,7 +154,7 @@ impl Run<'_> {
         spinner.finish();
         let mut sound = sound?;
         let bar = self.progress.bar(sound.seconds() as u64, "listening");
-        let request = super::request(self.args, self.seed);
+        let request = super::request(self.args, &self.model, self.seed);
         let transcript = transcribe(&self.model, &mut sound, &request, &mut |event| {
             match event {
                 Event::Segment(segment) if !on_text(segment.text.trim()) => return ControlFlow::Break(()),
@@ -210,7 +210,7 @@ impl Run<'_> {
     /// What an earlier run has done is skipped, what fails is told and the rest finished.
     fn to_folder(&self, inputs: &[Input], formats: &[Format], folder: &Path) -> Result<Exit> {
         let options = serde_json::json!({
-            "request": format!("{:?}", super::request(self.args, 0)), "seed": self.args.compute.seed,
+            "request": format!("{:?}", super::request(self.args, &self.model, 0)), "seed": self.args.compute.seed,
             "formats": format!("{formats:?}"), "layout": format!("{:?}", self.layout),
             "device": self.args.compute.device.to_string(), "dtype": self.args.compute.dtype.to_string(),
             "revision": self.revision, "raw": (self.args.raw_rate, self.args.raw_channels),
@@ -276,7 +276,7 @@ impl Run<'_> {
             input: input.display().to_string(),
             task: if self.args.task == crate::cli::Task::Translate { "translate" } else { "transcribe" },
             beam: self.args.beam,
-            vad: self.args.vad || self.args.batch.is_some(),
+            vad: self.args.vad.unwrap_or(self.model.cuts_at_pauses) || self.args.batch.is_some(),
             batch: self.args.batch,
             duration: heard.duration,
             transcript: &heard.transcript,

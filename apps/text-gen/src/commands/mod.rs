@@ -30,11 +30,8 @@ pub const WANTS: &[Want<'static>] = &[
 
 /// Finds the model and loads it.
 fn load(model: &ModelArgs, compute: &ComputeArgs, progress: &Progress) -> Result<(Model, Resolved)> {
-    let found = model.resolve(crate::EMBEDDED, WANTS, progress)?;
-    let spinner = progress.spinner("loading the model");
-    let loaded = Model::load(&found.location, &compute.device.to_string(), &compute.dtype.to_string());
-    spinner.finish();
-    Ok((loaded?, found))
+    let (device, dtype) = (compute.device.to_string(), compute.dtype.to_string());
+    studio::model::load(model, crate::EMBEDDED, WANTS, progress, |place| Model::load(place, &device, &dtype))
 }
 
 /// Tokens that are added where neither flags nor the model say how many.

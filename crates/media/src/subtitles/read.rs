@@ -1,6 +1,8 @@
 //! Text files to cues, forgiving what can be understood: line ends of any kind, a byte order mark, missing numbers and
 //! blank lines, a point for a comma.
 
+use std::ops::Range;
+
 use super::{Cue, TAGS};
 
 /// What cannot be understood, and where.
@@ -29,16 +31,23 @@ pub fn parse_srt(file: &str) -> Result<Vec<Cue>, ParseError> {
 /// As [`parse_srt`], and a first line that is not `WEBVTT`.
 pub fn parse_vtt(file: &str) -> Result<Vec<Cue>, ParseError> {
     let lines = lines(file);
+    let after = after_head(&lines)?;
+    cues(&lines, after, plain)
+}
+
+/// The first line behind the mark of WebVTT and what belongs to it.
+pub(crate) fn after_head(lines: &[&str]) -> Result<usize, ParseError> {
     let head = lines.first().copied().unwrap_or_default();
     if !head.strip_prefix("WEBVTT").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t'])) {
         return Err(wrong(0, format!("expected WEBVTT, found {:?}", shortened(head))));
     }
     // what follows the mark belongs to it, up to a blank line
     let after = lines.iter().skip(1).position(|line| line.is_empty() || line.contains("-->"));
-    cues(&lines, after.map_or(lines.len(), |skip| skip + 1), plain)
+    Ok(after.map_or(lines.len(), |skip| skip + 1))
 }
 
-fn lines(file: &str) -> Vec<&str> {
+/// The lines of a file without their ends.
+pub(crate) fn lines(file: &str) -> Vec<&str> {
     let file = file.strip_prefix('\u{feff}').unwrap_or(file);
     file.split('\n')
         .map(|line| line.strip_suffix('\r').unwrap_or(line))
@@ -47,7 +56,23 @@ fn lines(file: &str) -> Vec<&str> {
 }
 
 /// Cues from a line on; `text` makes of a cue's lines what it says.
-fn cues(lines: &[&str], mut at: usize, text: fn(&str) -> String) -> Result<Vec<Cue>, ParseError> {
+fn cues(lines: &[&str], at: usize, text: fn(&str) -> String) -> Result<Vec<Cue>, ParseError> {
+    let cue = |block: Block| {
+        let text = text(&lines[block.lines].join("\n"));
+        Cue { start: block.start, end: block.end, text, words: Vec::new() }
+    };
+    Ok(blocks(lines, at)?.into_iter().map(cue).collect())
+}
+
+/// When a cue is shown, in seconds, and which lines it says.
+pub(crate) struct Block {
+    pub start: f64,
+    pub end: f64,
+    pub lines: Range<usize>,
+}
+
+/// Cues from a line on.
+pub(crate) fn blocks(lines: &[&str], mut at: usize) -> Result<Vec<Block>, ParseError> {
     let mut cues = Vec::new();
     let timed = |at: usize| lines.get(at).is_some_and(|line| line.contains("-->"));
     while at < lines.len() {
@@ -66,7 +91,7 @@ fn cues(lines: &[&str], mut at: usize, text: fn(&str) -> String) -> Result<Vec<C
             while at < lines.len() && !ends(at) {
                 at += 1;
             }
-            cues.push(Cue { start, end, text: text(&lines[first..at].join("\n")), words: Vec::new() });
+            cues.push(Block { start, end, lines: first..at });
         } else if timed(at + 1) {
             at += 1;
         } else if note {

@@ -3,8 +3,8 @@
 //! A [`Beam`] knows scores and ids alone. Whoever has the net shows it the logits after every running hypothesis and
 //! carries out what it answers, so several inputs can share one batch, and nets keep their caches to themselves.
 
-use super::{DecodeError, LogitFilter, check, log_softmax};
-use std::cmp::Ordering;
+use super::{DecodeError, LogitFilter, TokenLogProb, check, log_softmax};
+use kernels::top_k::largest;
 
 /// How many hypotheses, how long, and what is good.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,12 +78,11 @@ impl Beam {
         rows: &[&[f32]],
         filters: &mut [Box<dyn LogitFilter + Send>],
     ) -> Result<Option<Step>, DecodeError> {
-        let BeamOptions { beams, max_tokens, length_penalty, early_stopping, .. } = self.options;
-        let wanted = beams * (1 + self.options.eos.len()).max(2);
-        let mut candidates: Vec<Candidate> = Vec::new();
-        for (parent, (row, running)) in rows.iter().zip(&self.running).enumerate() {
+        let (wanted, mut best, mut scores) = (self.wanted(), Vec::with_capacity(rows.len()), Vec::new());
+        for (row, running) in rows.iter().zip(&self.running) {
             check(row)?;
-            let mut scores = row.to_vec();
+            scores.clear();
+            scores.extend_from_slice(row);
             log_softmax(&mut scores);
             if !filters.is_empty() {
                 let tokens = [&self.prompt[..], &running.ids].concat();
@@ -91,17 +90,39 @@ impl Beam {
                     filter.apply(&tokens, &mut scores)?;
                 }
             }
-            let found = best(&scores, wanted);
+            best.push(largest(&scores, wanted).into_iter().map(TokenLogProb::from).collect());
+        }
+        self.advance_best(&best, rows.first().map_or(0, |row| row.len()))
+    }
+
+    /// How many tokens after each row are looked at.
+    pub fn wanted(&self) -> usize {
+        self.options.beams * (1 + self.options.eos.len()).max(2)
+    }
+
+    /// As [`Beam::advance`] on the [`Beam::wanted`] most probable tokens after each row, most probable first, of a
+    /// vocabulary of so many.
+    ///
+    /// # Errors
+    /// Where nothing is possible.
+    pub fn advance_best(
+        &mut self,
+        best: &[Vec<TokenLogProb>],
+        vocab: usize,
+    ) -> Result<Option<Step>, DecodeError> {
+        let BeamOptions { beams, max_tokens, length_penalty, early_stopping, .. } = self.options;
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for (parent, (row, running)) in best.iter().zip(&self.running).enumerate() {
             let candidate =
-                |token: u32| Candidate { sum: scores[token as usize] + running.sum, parent, token };
-            candidates.extend(found.into_iter().map(candidate));
+                |one: &TokenLogProb| Candidate { sum: one.logprob + running.sum, parent, token: one.id };
+            candidates.extend(row.iter().map(candidate));
         }
         candidates.retain(|one| one.sum > f32::NEG_INFINITY);
         // of equal sums the earlier row and the smaller id come first
         candidates.sort_by(|a, b| b.sum.total_cmp(&a.sum));
-        candidates.truncate(wanted);
+        candidates.truncate(self.wanted());
         if candidates.is_empty() {
-            return Err(DecodeError::NothingAllowed(rows.first().map_or(0, |row| row.len())));
+            return Err(DecodeError::NothingAllowed(vocab));
         }
         self.added += 1;
         let at_end = self.added >= max_tokens;
@@ -154,19 +175,6 @@ impl Beam {
             .map(|running| Hypothesis { score: running.sum / divisor, ids: running.ids })
             .collect()
     }
-}
-
-/// The ids of the so many largest, largest first, of equal ones the smallest id.
-fn best(scores: &[f32], count: usize) -> Vec<u32> {
-    let mut ids: Vec<u32> = (0..scores.len() as u32).collect();
-    let order =
-        |a: &u32, b: &u32| -> Ordering { scores[*b as usize].total_cmp(&scores[*a as usize]).then(a.cmp(b)) };
-    if count < ids.len() {
-        ids.select_nth_unstable_by(count, order);
-        ids.truncate(count);
-    }
-    ids.sort_unstable_by(order);
-    ids
 }
 
 #[cfg(test)]

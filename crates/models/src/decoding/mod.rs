@@ -6,6 +6,9 @@
 //! the same ids as `torch.manual_seed(seed); model.generate(do_sample=True)`, row by row in a batch as well.
 //!
 //! Filters never see hypotheses, only tokens and logits, so a beam search can call the same ones for every beam.
+//!
+//! A [`Beam`] is the search for one input, step by step; [`search`] is that of many at once, which takes the net as a
+//! closure.
 
 mod beam;
 mod constraint;
@@ -13,13 +16,16 @@ mod filters;
 mod penalties;
 mod sampler;
 mod scores;
+mod search;
 
 pub use beam::{Beam, BeamOptions, Hypothesis, Step};
 pub use constraint::Constraint;
 pub use filters::{MinP, Temperature, TopK, TopP};
-pub use penalties::{Allowed, Banned, FrequencyPenalty, RepetitionPenalty};
+pub use kernels::top_k::largest;
+pub use penalties::{Allowed, Banned, Forced, FrequencyPenalty, NoRepeat, RepetitionPenalty};
 pub use sampler::{Sampler, Sampling};
 pub use scores::{TokenLogProb, greedy, log_probability, log_softmax, softmax, top_log_probs};
+pub use search::{Marks, SearchOptions, search};
 
 use crate::random::RandomError;
 

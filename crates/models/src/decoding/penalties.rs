@@ -73,6 +73,48 @@ impl LogitFilter for Banned {
     }
 }
 
+/// Excludes every token that would end a run of so many that was there before (Paulus et al., 2017, as in transformers).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoRepeat(pub usize);
+
+impl LogitFilter for NoRepeat {
+    fn apply(&mut self, tokens: &[u32], logits: &mut [f32]) -> Result<(), DecodeError> {
+        let Self(size) = *self;
+        let Some(begins) = (tokens.len() + 1).checked_sub(size).filter(|_| size > 0) else { return Ok(()) };
+        let beginning = &tokens[begins..];
+        for run in tokens.windows(size).filter(|run| run[..size - 1] == *beginning) {
+            if let Some(value) = logits.get_mut(run[size - 1] as usize) {
+                *value = f32::NEG_INFINITY;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Leaves one token alone, at a logit of zero, where so many tokens are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forced {
+    /// How many.
+    pub after: usize,
+    /// The token.
+    pub id: u32,
+}
+
+impl LogitFilter for Forced {
+    fn apply(&mut self, tokens: &[u32], logits: &mut [f32]) -> Result<(), DecodeError> {
+        if tokens.len() != self.after {
+            return Ok(());
+        }
+        let (id, count) = (self.id, logits.len());
+        logits.fill(f32::NEG_INFINITY);
+        match logits.get_mut(id as usize) {
+            Some(value) => *value = 0.,
+            None => return Err(DecodeError::OutOfVocabulary { id, count }),
+        }
+        Ok(())
+    }
+}
+
 /// Excludes every token that is not in its list.
 #[derive(Debug, Clone)]
 pub struct Allowed {
@@ -135,6 +177,18 @@ mod tests {
         check(filter(0), &[0, 1, 1, 0, 0, 9], &[0.25, -3.25, 0.5, OUT]);
         check(filter(3), &[0, 1, 1, 0, 0, 9], &[0.75, -2.0, 0.5, OUT]);
         check(filter(99), &[0, 1], &[2.0, -2.0, 0.5, OUT]);
+    }
+
+    #[test]
+    fn runs_come_once_and_forced_tokens_in_their_place() {
+        check(NoRepeat(2), &[1, 0, 3, 1], &[OUT, -2.0, 0.5, OUT]);
+        check(NoRepeat(3), &[1, 0, 3, 1], &[2.0, -2.0, 0.5, OUT]);
+        check(NoRepeat(3), &[0, 1, 2, 9, 0, 1], &[2.0, -2.0, OUT, OUT]);
+        check(NoRepeat(1), &[0, 99], &[OUT, -2.0, 0.5, OUT]);
+        check(NoRepeat(0), &[0, 99], &[2.0, -2.0, 0.5, OUT]);
+        check(Forced { after: 2, id: 3 }, &[0, 1], &[OUT, OUT, OUT, 0.0]);
+        check(Forced { after: 2, id: 3 }, &[0, 1, 1], &[2.0, -2.0, 0.5, OUT]);
+        assert!(Forced { after: 0, id: 4 }.apply(&[], &mut [0.; 4]).is_err());
     }
 
     #[test]

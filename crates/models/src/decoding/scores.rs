@@ -1,6 +1,7 @@
 //! Probabilities, log-probabilities and the greedy choice.
 
 use super::{DecodeError, check};
+use kernels::top_k::Found;
 use serde::{Deserialize, Serialize};
 
 /// A token and the natural logarithm of its probability.
@@ -10,6 +11,12 @@ pub struct TokenLogProb {
     pub id: u32,
     /// ln p.
     pub logprob: f32,
+}
+
+impl From<Found> for TokenLogProb {
+    fn from(found: Found) -> Self {
+        Self { id: found.index, logprob: found.value }
+    }
 }
 
 /// The token with the largest logit, the lowest id among equals, as `torch.argmax`.

@@ -20,18 +20,23 @@ impl LayerCache {
         Ok((write(&mut self.keys, keys, start)?, write(&mut self.values, values, start)?))
     }
 
-    /// Takes row `rows[i]` of the batch as its row `i`.
-    pub fn select(&mut self, rows: &[usize]) -> Result<()> {
+    /// Takes row `rows[i]` of the batch as its row `i`, of which so many positions are filled.
+    pub fn select(&mut self, rows: &[usize], filled: usize) -> Result<()> {
         for slot in [&mut self.keys, &mut self.values].into_iter().flatten() {
-            let dims = slot.dims().to_vec();
-            let ids: Vec<u32> = rows.iter().map(|row| *row as u32).collect();
-            let chosen = embedding(&Tensor::new(ids, slot.device())?, &slot.flatten_from(1)?)?;
-            *slot = Arc::new(chosen.reshape([&[rows.len()], &dims[1..]].concat())?);
+            let (_, capacity, heads, size) = slot.dims4()?;
+            // what is not filled is left behind, but for the room of some steps
+            let room = (filled + 1).next_multiple_of(ROOM).min(capacity);
+            let places = rows.iter().flat_map(|row| (0..room).map(move |i| (row * capacity + i) as u32));
+            let places = Tensor::from_vec(places.collect::<Vec<_>>(), rows.len() * room, slot.device())?;
+            let chosen = embedding(&places, &slot.reshape(((), heads * size))?)?;
+            *slot = Arc::new(chosen.reshape((rows.len(), room, heads, size))?);
         }
         Ok(())
     }
 }
 
+/// Positions for which a cache that was copied has room.
+const ROOM: usize = 16;
 const FIRST_CAPACITY: usize = 64;
 
 fn write(slot: &mut Option<Arc<Tensor>>, new: &Tensor, start: usize) -> Result<Tensor> {

@@ -69,7 +69,8 @@ impl Cache {
     /// # Errors
     /// A row that is not there.
     pub fn select(&mut self, rows: &[usize]) -> Result<()> {
-        self.layers.iter_mut().try_for_each(|layer| layer.select(rows))
+        let len = self.len;
+        self.layers.iter_mut().try_for_each(|layer| layer.select(rows, len))
     }
 
     /// Forgets all positions from `len` on.

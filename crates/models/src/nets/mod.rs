@@ -5,6 +5,7 @@ pub mod clip;
 pub mod hifi_gan;
 pub mod llama;
 pub mod seq2seq;
+pub mod t5;
 pub mod unet;
 pub mod vae;
 pub mod whisper;

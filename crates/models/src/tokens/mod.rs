@@ -7,6 +7,7 @@
 //! - `chat`: a conversation as the text that a model was taught to answer
 //! - `learned`: a tokenizer of one's own
 //! - `stream`: text as ids come, never in the middle of a character
+//! - `translation`: texts of two languages, as translators were taught them
 
 mod byte_level;
 pub mod chat;
@@ -14,7 +15,9 @@ mod gguf;
 mod learned;
 mod pieces;
 mod sentencepiece;
+mod spm;
 mod stream;
+pub mod translation;
 
 pub use learned::{LearnedTokens, learn_with_marks};
 pub use stream::Stream;
@@ -23,6 +26,7 @@ use crate::checkpoint::Files;
 use candle_core::Result;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use tokenizers::Tokenizer;
 
@@ -110,6 +114,18 @@ impl Tokens {
             std::panic::catch_unwind(AssertUnwindSafe(|| self.tokenizer.encode_fast(text, special)));
         match encoded {
             Ok(Ok(encoding)) => Ok(encoding.get_ids().to_vec()),
+            Ok(Err(error)) => refuse!("the text has no ids: {}", line(&error.to_string())),
+            Err(_) => refuse!("the text has no ids: the tokenizer's files are damaged"),
+        }
+    }
+
+    /// The pieces of a text that needs no preparation: their ids, and where they lie.
+    fn pieces(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>> {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| self.tokenizer.encode(text, false))) {
+            Ok(Ok(encoding)) => {
+                let places = encoding.get_offsets().iter().map(|(start, end)| *start..*end);
+                Ok(encoding.get_ids().iter().copied().zip(places).collect())
+            }
             Ok(Err(error)) => refuse!("the text has no ids: {}", line(&error.to_string())),
             Err(_) => refuse!("the text has no ids: the tokenizer's files are damaged"),
         }

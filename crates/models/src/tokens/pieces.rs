@@ -109,6 +109,38 @@ impl Pieces {
         }))
     }
 
+    /// As `tokenizer.json` that takes a text as prepared already, and has names for pieces of text alone: controls and
+    /// pieces that are not used are never found.
+    ///
+    /// # Errors
+    /// As [`Pieces::tokenizer`].
+    pub fn plain(mut self) -> Result<Value> {
+        let unknown = self.pieces.iter().position(|piece| piece.kind == Kind::Unknown);
+        let kept = self.pieces.iter().enumerate().filter(|(_, piece)| piece.kind == Kind::User);
+        let added: Vec<Value> =
+            kept.map(|(id, piece)| Added::new(id as u64, &piece.text, false).json()).collect();
+        // the lowest score of a piece that is found says what an unknown one costs
+        let normal = self.pieces.iter().filter(|piece| piece.kind == Kind::Normal);
+        let lowest = normal.map(|piece| piece.score).fold(0f32, f32::min);
+        for (id, piece) in self.pieces.iter_mut().enumerate() {
+            match piece.kind {
+                Kind::Normal => {}
+                Kind::Byte | Kind::User => piece.score = lowest,
+                // of a plane that has no characters
+                Kind::Unknown | Kind::Control | Kind::Unused => {
+                    (piece.text, piece.score) = (format!("\u{10fffd}{id}"), lowest);
+                }
+            }
+            if matches!(piece.kind, Kind::Control | Kind::Unused | Kind::Unknown) {
+                piece.kind = Kind::Byte;
+            }
+        }
+        Ok(json!({
+            "version": "1.0", "added_tokens": added, "normalizer": null, "pre_tokenizer": null, "post_processor": null,
+            "decoder": null, "model": if self.unigram { self.unigram(unknown)? } else { self.merging(unknown)? },
+        }))
+    }
+
     fn normalizers(&self) -> Vec<Value> {
         let mut steps = Vec::new();
         if !self.characters.is_empty() {

@@ -37,6 +37,11 @@ impl Attention {
         })
     }
 
+    /// Of the maps to queries, keys and values, and that of the result.
+    pub fn of([q_proj, k_proj, v_proj]: [Linear; 3], out_proj: Linear, heads: usize) -> Self {
+        Self { q_proj, k_proj, v_proj, out_proj, heads }
+    }
+
     /// Keys and values of (batch, positions, size).
     pub fn keys(&self, xs: &Tensor) -> Result<Keys> {
         Ok(Keys {

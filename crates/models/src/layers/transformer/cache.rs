@@ -1,10 +1,24 @@
 //! What a decoder has seen: keys and values of the other sequence, computed once, and of its own positions.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 use std::sync::Arc;
 
 use super::attention::Keys;
 use crate::layers::cache::LayerCache;
+
+/// (batch, 1, 1, positions): minus infinity where a mask of ids, (batch, positions), is 0; nothing where it is 0 nowhere.
+pub(crate) fn hidden(ids: &Tensor, mask: &Tensor) -> Result<Option<Tensor>> {
+    if mask.dims() != ids.dims() {
+        refuse!("a mask of shape {:?} for ids of shape {:?}", mask.dims(), ids.dims());
+    }
+    let (batch, time) = ids.dims2()?;
+    let mask = mask.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+    if mask.iter().all(|seen| *seen != 0.) {
+        return Ok(None);
+    }
+    let mask = mask.into_iter().map(|seen| if seen != 0. { 0. } else { f32::NEG_INFINITY }).collect();
+    Tensor::from_vec(mask, (batch, 1, 1, time), ids.device()).map(Some)
+}
 
 /// What the encoder made of its input.
 #[derive(Debug, Clone)]
@@ -25,15 +39,15 @@ pub struct Memory {
 /// The keys and values that a decoder goes on from. A clone is cheap, and the two go on apart.
 #[derive(Clone)]
 pub struct Cache {
-    pub(super) layers: Vec<LayerCache>,
-    pub(super) memory: Arc<Memory>,
+    pub(crate) layers: Vec<LayerCache>,
+    pub(crate) memory: Arc<Memory>,
     sources: usize,
     rows: usize,
     len: usize,
 }
 
 impl Cache {
-    pub(super) fn new(memory: Memory, sources: usize) -> Self {
+    pub(crate) fn new(memory: Memory, sources: usize) -> Self {
         let layers = vec![LayerCache::default(); memory.layers.len()];
         Self { layers, memory: Arc::new(memory), sources, rows: sources, len: 0 }
     }
@@ -73,7 +87,7 @@ impl Cache {
         let Some(&first) = rows.first() else { refuse!("a cache of no sequences") };
         if !rows.iter().copied().eq(0..self.rows) && self.len > 0 {
             for layer in &mut self.layers {
-                layer.select(rows)?;
+                layer.select(rows, self.len)?;
             }
         }
         let group = self.rows / self.sources;
@@ -92,7 +106,7 @@ impl Cache {
     }
 
     /// Notes that sequences (batch, time, size) are about to follow.
-    pub(super) fn follow(&mut self, xs: &Tensor) -> Result<()> {
+    pub(crate) fn follow(&mut self, xs: &Tensor) -> Result<()> {
         let batch = xs.dim(0)?;
         if self.len > 0 && batch != self.rows {
             refuse!("{batch} sequences follow {} in a cache", self.rows);
@@ -105,7 +119,7 @@ impl Cache {
     }
 
     /// Notes that so many positions have followed.
-    pub(super) fn advance(&mut self, time: usize) {
+    pub(crate) fn advance(&mut self, time: usize) {
         self.len += time;
     }
 }

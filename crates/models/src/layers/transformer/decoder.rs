@@ -6,6 +6,7 @@ use super::{Cache, Positions, Source, Stack};
 use crate::layers::dropout::Dropout;
 use crate::layers::embedding::Embedding;
 use crate::layers::linear::Linear;
+use crate::layers::norm::LayerNorm;
 use crate::layers::sum::sum;
 
 /// Embeddings of ids at their positions.
@@ -16,6 +17,8 @@ pub struct Embed {
     pub scale: Option<f64>,
     /// Added to them.
     pub positions: Positions,
+    /// After that, where there is such.
+    pub norm: Option<LayerNorm>,
 }
 
 impl Embed {
@@ -29,9 +32,13 @@ impl Embed {
         }
         let places = self.positions.forward(ids, start)?;
         let xs = self.tokens.forward(ids)?;
-        match self.scale {
-            Some(scale) => sum(&(xs * scale)?, &places),
-            None => sum(&xs, &places),
+        let xs = match self.scale {
+            Some(scale) => sum(&(xs * scale)?, &places)?,
+            None => sum(&xs, &places)?,
+        };
+        match &self.norm {
+            Some(norm) => norm.forward(&xs),
+            None => Ok(xs),
         }
     }
 }

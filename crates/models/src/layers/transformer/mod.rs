@@ -14,7 +14,10 @@ mod cache;
 mod decoder;
 mod positions;
 
+pub(crate) use super::cache::LayerCache;
+pub(crate) use attention::{Attention, Keys};
 pub use cache::{Cache, Source};
+pub(crate) use cache::{Memory, hidden};
 pub use decoder::{Decoder, Embed};
 pub use positions::{Positions, Sinusoids};
 
@@ -23,13 +26,9 @@ use crate::layers::linear::Linear;
 use crate::layers::norm::LayerNorm;
 use crate::layers::sum::sum;
 use crate::vars::VarBuilder;
-use attention::{Attention, Keys};
-use cache::Memory;
 use candle_core::{Result, Tensor};
 use kernels::activations::{gelu, gelu_tanh, relu, silu};
 use kernels::attention::Options;
-
-use super::cache::LayerCache;
 
 /// What the feed-forward part is bent by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +119,7 @@ struct Sight<'a> {
 }
 
 /// The first place of a decoder, so that its dropout is not its encoder's.
-const DECODER: u64 = 1 << 32;
+pub(crate) const DECODER: u64 = 1 << 32;
 
 /// Heads whose weights are wanted, as (layer, head), and the weights, each (batch, time, positions).
 struct Watch<'a> {

@@ -9,6 +9,8 @@ pub struct Positions {
     table: Tensor,
     /// Positions that a sequence may have.
     limit: usize,
+    /// The row of the first position.
+    first: usize,
     /// The id of padding, where positions are counted over what is none, from the row after that number on.
     padding: Option<u32>,
 }
@@ -54,8 +56,19 @@ impl Positions {
     /// # Errors
     /// For a table of other than two dimensions.
     pub fn new(table: Tensor) -> Result<Self> {
-        let limit = table.dim(0)?;
-        Ok(Self { table, limit, padding: None })
+        Self::after(table, 0)
+    }
+
+    /// A row for each position in order, after `first` rows that stand for none.
+    ///
+    /// # Errors
+    /// For a table of other than two dimensions, and of fewer rows.
+    pub fn after(table: Tensor, first: usize) -> Result<Self> {
+        let (rows, _) = table.dims2()?;
+        match rows.checked_sub(first) {
+            Some(limit) => Ok(Self { table, limit, first, padding: None }),
+            None => refuse!("a table of {rows} positions, the first {first} of which are none"),
+        }
     }
 
     /// M2M100's: `limit` sines and cosines of (width) `size` from the row after the padding's id on, counted over the ids
@@ -67,7 +80,7 @@ impl Positions {
         let rows = limit + padding as usize + 1;
         let table = Sinusoids::Whole.table(rows, size, device)?;
         table.slice_set(&Tensor::zeros((1, size), table.dtype(), device)?, 0, padding as usize)?;
-        Ok(Self { table, limit, padding: Some(padding) })
+        Ok(Self { table, limit, first: 0, padding: Some(padding) })
     }
 
     /// The rows of ids (batch, time) from position `start` on: (batch, time, size).
@@ -81,7 +94,10 @@ impl Positions {
         }
         let mut places = Vec::with_capacity(batch * time);
         match self.padding {
-            None => (0..batch).for_each(|_| places.extend(start as u32..(start + time) as u32)),
+            None => {
+                let first = (self.first + start) as u32;
+                (0..batch).for_each(|_| places.extend(first..first + time as u32));
+            }
             Some(padding) => {
                 for row in ids.to_dtype(candle_core::DType::U32)?.to_vec2::<u32>()? {
                     let mut last = padding + start as u32;

@@ -1,4 +1,4 @@
-//! `config.json` of Marian and M2M100.
+//! `config.json` of Marian, M2M100 and mBART.
 
 use crate::layers::transformer::{Activation, Shape};
 use crate::nets::checks;
@@ -11,10 +11,10 @@ use serde_json::{Map, Value};
 /// `Config { vocab_size, ..Config::default() }` describes a small Marian to train.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
-    /// `["MarianMTModel"]` or `["M2M100ForConditionalGeneration"]`.
+    /// `["MarianMTModel"]`, `["M2M100ForConditionalGeneration"]` or `["MBartForConditionalGeneration"]`.
     #[serde(default)]
     pub architectures: Vec<String>,
-    /// `marian` or `m2m_100`.
+    /// `marian`, `m2m_100` or `mbart`.
     pub model_type: String,
     /// Number of ids; where embeddings are not shared, of the source's alone.
     pub vocab_size: usize,
@@ -104,13 +104,15 @@ impl Default for Config {
     }
 }
 
-/// Which of the two it is.
+/// Which of them it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Norms after each part, positions from zero on, a bias of the logits.
     Marian,
     /// Norms before each part and at the end, positions counted over what is not padding.
     M2m100,
+    /// Norms after the embeddings, before each part and at the end, learned positions, a bias of the logits.
+    Mbart,
 }
 
 impl Config {
@@ -118,9 +120,10 @@ impl Config {
         match self.model_type.as_str() {
             "marian" => Ok(Kind::Marian),
             "m2m_100" => Ok(Kind::M2m100),
-            other => {
-                refuse!("config.json: model_type `{other}` is not supported, only marian and m2m_100 are")
-            }
+            "mbart" => Ok(Kind::Mbart),
+            other => refuse!(
+                "config.json: model_type `{other}` is not supported, only marian, m2m_100 and mbart are"
+            ),
         }
     }
 
@@ -144,7 +147,7 @@ impl Config {
             heads: self.encoder_attention_heads,
             inner: self.encoder_ffn_dim,
             cross: false,
-            norm_first: self.kind()? == Kind::M2m100,
+            norm_first: self.kind()? != Kind::Marian,
             bias: true,
             key_bias: true,
             activation: Activation::named(&self.activation_function)?,
@@ -162,8 +165,9 @@ impl Config {
         let kind = self.kind()?;
         self.check_sizes()?;
         Activation::named(&self.activation_function)?;
-        if kind == Kind::M2m100 && !self.share_encoder_decoder_embeddings {
-            refuse!("config.json: share_encoder_decoder_embeddings false is not supported in m2m_100");
+        if kind != Kind::Marian && !self.share_encoder_decoder_embeddings {
+            let name = &self.model_type;
+            refuse!("config.json: share_encoder_decoder_embeddings false is not supported in {name}");
         }
         if self.share_encoder_decoder_embeddings
             && self.decoder_vocab_size.is_some_and(|n| n != self.vocab_size)
@@ -172,12 +176,12 @@ impl Config {
         }
         // what fairseq's options could say and transformers' Marian does not do
         let fixed = [
-            ("static_position_embeddings", true),
-            ("normalize_before", kind == Kind::M2m100),
-            ("add_final_layer_norm", kind == Kind::M2m100),
-            ("normalize_embedding", false),
+            ("static_position_embeddings", kind != Kind::Mbart),
+            ("normalize_before", kind != Kind::Marian),
+            ("add_final_layer_norm", kind != Kind::Marian),
+            ("normalize_embedding", kind == Kind::Mbart),
             ("extra_pos_embeddings", false),
-            ("layernorm_embedding", false),
+            ("layernorm_embedding", kind == Kind::Mbart),
             ("is_decoder", false),
         ];
         for (name, only) in fixed {

@@ -1,8 +1,8 @@
-//! Translation by an encoder and a decoder: Marian (Junczys-Dowmunt et al., 2018; OPUS-MT) and M2M100 (Fan et al.,
-//! 2020; NLLB-200), one net by configuration.
+//! Translation by an encoder and a decoder: Marian (Junczys-Dowmunt et al., 2018; OPUS-MT), M2M100 (Fan et al., 2020;
+//! NLLB-200) and mBART (Liu et al., 2020; mBART-50), one net by configuration.
 //!
-//! Keys and mathematics are those of Hugging Face's `MarianMTModel` and `M2M100ForConditionalGeneration`. The net is
-//! ours and not candle-transformers', whose Marian keeps its cache inside, has no mask for padding and no gradients.
+//! Keys and mathematics are those of Hugging Face's `MarianMTModel`, `M2M100ForConditionalGeneration` and
+//! `MBartForConditionalGeneration`. The net is ours and not candle-transformers', whose Marian keeps its cache inside, has no mask for padding and no gradients.
 
 mod config;
 
@@ -13,9 +13,10 @@ use crate::layers::dropout::Dropout;
 use crate::layers::embedding::Embedding;
 use crate::layers::init;
 use crate::layers::linear::Linear;
-use crate::layers::transformer::{Decoder, Embed, Positions, Sinusoids, Stack};
+use crate::layers::norm::LayerNorm;
+use crate::layers::transformer::{Decoder, Embed, Positions, Sinusoids, Stack, hidden};
 use crate::vars::VarBuilder;
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use candle_nn::Init;
 use candle_nn::VarMap;
 use config::Kind;
@@ -54,18 +55,20 @@ impl Seq2Seq {
             false => [table(&[source], cfg.vocab_size)?, table(&[target, "lm_head"], cfg.target_vocab())?],
         };
         let output = output(cfg, kind, &of_target, &vb)?;
-        let embed = |tokens| {
+        let embed = |tokens, vb: VarBuilder| {
+            let norm = || LayerNorm::new(cfg.d_model, 1e-5, vb.pp("layernorm_embedding"));
             Ok::<_, candle_core::Error>(Embed {
                 tokens,
                 scale: cfg.scale()?,
                 positions: positions(cfg, kind, &vb)?,
+                norm: (kind == Kind::Mbart).then(norm).transpose()?,
             })
         };
         Ok(Self {
-            embed: embed(of_source)?,
+            embed: embed(of_source, model.pp("encoder"))?,
             encoder: Stack::new(&encoder, cfg.encoder_layers, model.pp("encoder"))?,
             decoder: Decoder {
-                embed: embed(of_target)?,
+                embed: embed(of_target, model.pp("decoder"))?,
                 stack: Stack::new(&decoder, cfg.decoder_layers, model.pp("decoder"))?,
                 output,
             },
@@ -157,6 +160,9 @@ impl Seq2Seq {
     }
 }
 
+/// Rows of mBART's tables of positions before the first.
+const UNUSED_POSITIONS: usize = 2;
+
 fn output(cfg: &Config, kind: Kind, tokens: &Embedding, vb: &VarBuilder) -> Result<Linear> {
     let vocab = cfg.target_vocab();
     let map = match cfg.tie_word_embeddings {
@@ -175,19 +181,11 @@ fn positions(cfg: &Config, kind: Kind, vb: &VarBuilder) -> Result<Positions> {
     match kind {
         Kind::Marian => Positions::new(Sinusoids::Paper.table(limit, size, vb.device())?),
         Kind::M2m100 => Positions::counted(limit, size, cfg.pad_token_id, vb.device()),
+        Kind::Mbart => {
+            let init = Init::Randn { mean: 0., stdev: cfg.init_std };
+            let rows = limit + UNUSED_POSITIONS;
+            let table = vb.get_with_hints((rows, size), "embed_positions.weight", init)?;
+            Positions::after(table, UNUSED_POSITIONS)
+        }
     }
-}
-
-// (batch, 1, 1, time): minus infinity where the mask is 0; nothing where it is 0 nowhere
-fn hidden(ids: &Tensor, mask: &Tensor) -> Result<Option<Tensor>> {
-    if mask.dims() != ids.dims() {
-        refuse!("a mask of shape {:?} for ids of shape {:?}", mask.dims(), ids.dims());
-    }
-    let (batch, time) = ids.dims2()?;
-    let mask = mask.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-    if mask.iter().all(|seen| *seen != 0.) {
-        return Ok(None);
-    }
-    let mask = mask.into_iter().map(|seen| if seen != 0. { 0. } else { f32::NEG_INFINITY }).collect();
-    Tensor::from_vec(mask, (batch, 1, 1, time), ids.device()).map(Some)
 }

@@ -62,7 +62,12 @@ impl Whisper {
             positions: table(cfg.max_source_positions, &ears)?,
             encoder: Stack::new(&encoder, cfg.encoder_layers, ears.clone())?,
             decoder: Decoder {
-                embed: Embed { tokens, scale: None, positions: table(cfg.max_target_positions, &mouth)? },
+                embed: Embed {
+                    tokens,
+                    scale: None,
+                    positions: table(cfg.max_target_positions, &mouth)?,
+                    norm: None,
+                },
                 stack: Stack::new(&decoder, cfg.decoder_layers, mouth)?,
                 output,
             },

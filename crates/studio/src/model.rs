@@ -1,0 +1,86 @@
+//! A model's name, as typed, to something that is loaded.
+
+use anyhow::{Result, bail};
+use batch::Content;
+use cli::{ModelArgs, Progress};
+use hub::{Embedded, Location, Resolved, Want};
+use models::checkpoint::Files;
+
+/// The weights of a model in one file.
+pub const WEIGHTS: &str = "model.safetensors";
+/// What names the files of a model whose weights are in several.
+pub const INDEX: &str = "model.safetensors.index.json";
+/// No index of weights is larger, and no weights that are hashed from memory.
+const LIMIT: u64 = 1 << 32;
+
+/// The files at a place. `beside` says what a folder holds beside weights, for whoever names the weights alone.
+///
+/// # Errors
+/// A place that is one file.
+pub fn files(location: &Location, beside: &str) -> Result<Files> {
+    match location {
+        Location::Dir(folder) => Ok(Files::Dir(folder.clone())),
+        Location::Embedded(files) => Ok(Files::Static(files)),
+        Location::File(path) => bail!(
+            "{}: weights alone are no model: name the folder that holds them with {beside}",
+            path.display()
+        ),
+    }
+}
+
+/// What changes when the weights do: a hash of their bytes, or of the index of weights in several files.
+///
+/// # Errors
+/// Files that are missing or cannot be read.
+pub fn identity(files: &Files) -> Result<String> {
+    let content = match files {
+        Files::Dir(folder) if folder.join(WEIGHTS).exists() => Content::File(folder.join(WEIGHTS)),
+        files => Content::Bytes(files.read(if files.has(WEIGHTS) { WEIGHTS } else { INDEX }, LIMIT)?),
+    };
+    Ok(content.digest()?.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Finds the model that was asked for and loads it behind a spinner.
+///
+/// # Errors
+/// A model that is not found, and what `load` refuses.
+pub fn load<M>(
+    asked: &ModelArgs,
+    embedded: Option<Embedded>,
+    wants: &[Want<'_>],
+    progress: &Progress,
+    load: impl FnOnce(&Location) -> Result<M>,
+) -> Result<(M, Resolved)> {
+    let found = asked.resolve(embedded, wants, progress)?;
+    let spinner = progress.spinner("loading the model");
+    let loaded = load(&found.location);
+    spinner.finish();
+    Ok((loaded?, found))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_model_is_a_folder_and_hashes_as_its_weights_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Location::File(folder.path().join("x.safetensors"));
+        let said = files(&file, "config.json").unwrap_err().to_string();
+        assert!(said.ends_with(
+            "x.safetensors: weights alone are no model: name the folder that holds them with config.json"
+        ));
+        let there = files(&Location::Dir(folder.path().into()), "").unwrap();
+        assert!(identity(&there).is_err());
+        std::fs::write(folder.path().join(INDEX), "{}").unwrap();
+        let of_index = identity(&there).unwrap();
+        std::fs::write(folder.path().join(WEIGHTS), "{}").unwrap();
+        assert_eq!(identity(&there).unwrap(), of_index);
+        std::fs::write(folder.path().join(WEIGHTS), "more").unwrap();
+        assert_ne!(identity(&there).unwrap(), of_index);
+        const INSIDE: &[(&str, &[u8])] = &[(WEIGHTS, b"more")];
+        let inside = files(&Location::Embedded(INSIDE), "").unwrap();
+        assert_eq!(identity(&inside).unwrap(), identity(&there).unwrap());
+    }
+}
