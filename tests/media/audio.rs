@@ -258,7 +258,7 @@ fn headerless_samples_are_read_as_told() {
 }
 
 #[test]
-fn a_wav_that_says_too_much_or_nothing_gives_what_is_there() {
+fn a_wav_whose_length_was_never_known_gives_what_is_there() {
     let samples = sine(440.0, 16_000, 1_000);
     let whole = wav(&samples, 1, 16_000, 16);
     let with = |riff: [u8; 4], data: [u8; 4], length: usize| {
@@ -268,7 +268,8 @@ fn a_wav_that_says_too_much_or_nothing_gives_what_is_there() {
         mono(bytes, None)
     };
     let expected = mono(whole.clone(), None);
-    for (riff, data) in [([0xff; 4], [0xff; 4]), ([0; 4], [0; 4]), ([0xff; 4], 5_000u32.to_le_bytes())] {
+    let piped = 0x7fff_f000u32.to_le_bytes();
+    for (riff, data) in [([0xff; 4], [0xff; 4]), ([0; 4], [0; 4]), ([0xff; 4], piped)] {
         assert_eq!(with(riff, data, whole.len()), expected, "{data:?}");
         assert_eq!(with(riff, data, 44 + 300), expected[..150], "{data:?}");
     }
@@ -291,19 +292,34 @@ fn a_wav_that_says_too_much_or_nothing_gives_what_is_there() {
 }
 
 #[test]
-fn a_file_cut_in_a_packet_gives_the_whole_ones() {
+fn a_file_that_is_cut_gives_what_is_whole_then_an_error() {
     let cut = |name: &str| {
         let mut bytes = bytes(name);
         bytes.truncate(bytes.len() * 7 / 10);
         bytes
     };
+    let until = |bytes: Vec<u8>| {
+        let mut found = Vec::new();
+        let audio = open(bytes).unwrap();
+        let rate = audio.rate();
+        let mut blocks = audio.mono(rate).unwrap();
+        let error = blocks.find_map(|block| block.map(|block| found.extend(block)).err());
+        assert!(blocks.next().is_none());
+        (found, error.map(|error| error.to_string()))
+    };
     for (name, packet) in [("tone.flac", 4_608), ("tone.mp3", 1_152)] {
-        let found = mono(cut(name), None);
-        assert!(found.len() >= packet && found.len() < TONE_FRAMES, "{name}: {}", found.len());
-        assert!(largest_difference(&found, &mono(bytes(name), None)) < 1e-6, "{name}");
+        let (found, error) = until(cut(name));
+        let whole = mono(bytes(name), None);
+        assert!(found.len() >= packet && found.len() < whole.len(), "{name}: {}", found.len());
+        assert!(largest_difference(&found, &whole) < 1e-6, "{name}");
+        assert!(error.as_deref().is_some_and(|error| error.starts_with("x: cut off after 0.")), "{name}: {error:?}");
     }
+    let whole = wav(&sine(440.0, 16_000, 1_000), 1, 16_000, 16);
+    let (found, error) = until(whole[..44 + 301].to_vec());
+    assert_eq!((found.len(), error.as_deref()), (150, Some("x: cut off after 0.009 s of 0.062 s")));
     // the index stands at the end of the one, the other says how long it ought to be
     let reason = |reason: &str| format!("x: cannot be read as audio ({reason}); is the file whole?");
+    refuse(cut("tone.ogg"), &reason("it ends too early"));
     refuse(cut("tone.m4a"), &reason("unsupported feature: isomp4: missing moov atom"));
     refuse(cut("tone.mka"), &reason("unsupported feature: mkv: missing segment element"));
 }

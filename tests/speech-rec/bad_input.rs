@@ -55,6 +55,8 @@ fn sound_that_is_none() {
         ("header.wav", &wav[..20]),
         ("nothing.wav", &silent),
         ("zeros.flac", &[0; 4000]),
+        ("cut.wav", &wav[..wav.len() - 1001]),
+        ("one.wav", &wav[..46]),
     ] {
         std::fs::write(folder.join(name), bytes).unwrap();
         let said = refused(&folder, &["--model", &model, name], 1);
@@ -66,15 +68,21 @@ fn sound_that_is_none() {
 }
 
 #[test]
-fn a_sound_that_is_cut_or_very_short_is_heard() {
-    let folder = folder("short");
+fn what_is_whole_of_a_damaged_sound_is_heard_if_asked_for() {
+    let folder = folder("damaged");
     let model = golden("many");
     let wav = std::fs::read(golden("sound.wav")).unwrap();
     for (name, end) in [("cut.wav", wav.len() - 1001), ("one.wav", 46)] {
         std::fs::write(folder.join(name), &wav[..end]).unwrap();
-        let output = speech_rec(&folder, &["--model", &model, "--temperature", "0", name]);
-        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = speech_rec(&folder, &["--damaged", "--model", &model, "--temperature", "0", name]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains("cut off after"), "{said}");
     }
+    let said = refused(&folder, &["--model", &model, "cut.wav"], 1);
+    assert!(said.contains("cut off after") && said.contains("--damaged"), "{said}");
+    let output = fed(&folder, &["--damaged", "--model", &model, "--raw-rate", "16000", "-"], &[0, 1]);
+    assert_eq!(output.status.code(), Some(0), "one sample");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hub::Location;
 use serde_json::Value;
-use speech_rec::sound::Sound;
+use speech_rec::sound::{Reading, Sound};
 use speech_rec::{Model, Request, Search, Transcript, WordTimes, languages, transcribe};
 
 fn request(options: &Value) -> Request {
@@ -89,7 +89,7 @@ fn check(name: &str) {
     let expected: Value =
         serde_json::from_str(&std::fs::read_to_string(folder.join("expected.json")).unwrap()).unwrap();
     for (case, one) in expected.as_object().unwrap() {
-        let mut sound = Sound::open(crate::golden("sound.wav").as_ref(), None, 80, model.frames()).unwrap();
+        let mut sound = Sound::open(crate::golden("sound.wav").as_ref(), Reading::default(), 80, model.frames()).unwrap();
         let request = request(&one["options"]);
         let found = transcribe(&model, &mut sound, &request, &mut |_| ControlFlow::Continue(())).unwrap();
         compare(&format!("{name}, {case}"), &found, &one["result"]);

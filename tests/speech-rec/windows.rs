@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use hub::Location;
 use models::random::Generator;
 use serde_json::Value;
-use speech_rec::sound::{HOP, Raw};
+use speech_rec::sound::{HOP, Raw, Reading};
 use speech_rec::{Event, Frames, Model, Request, Search, Sound, Transcript, WordTimes, transcribe};
 
 use crate::{done, folder, golden, speech_rec};
 
 const SECOND: usize = 16_000;
-const RAW: Option<Raw> = Some(Raw { rate: 16_000, channels: 1 });
+const RAW: Reading = Reading { raw: Some(Raw { rate: 16_000, channels: 1 }), damaged: false };
 
 fn model(name: &str) -> Model {
     Model::load(&Location::Dir(golden(name).into()), "cpu", "f32").unwrap()

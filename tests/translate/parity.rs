@@ -1,5 +1,7 @@
 //! Whole folders as the hub has them give transformers' ids, scores and texts, through the binary.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::{done, folder, golden, lines, translate};
@@ -11,18 +13,22 @@ fn ids(value: &Value) -> Vec<u64> {
 }
 
 #[track_caller]
-fn check(name: &str, first: &[u64], ends: u64, more: &[&str]) {
-    let folder = folder(&format!("parity-{name}"));
+fn check(name: &str, first: &[u64], ends: u64) {
+    check_model(&golden(name), name, first, ends);
+}
+
+/// A model that answers as the one of another name.
+#[track_caller]
+fn check_model(model: &str, name: &str, first: &[u64], ends: u64) {
+    let folder = folder(&format!("parity-{}", Path::new(model).file_name().unwrap().to_string_lossy()));
     let text = std::fs::read_to_string(golden(&format!("{name}/expected.json"))).unwrap();
     let expected: Vec<Value> = serde_json::from_str(&text).unwrap();
-    let model = golden(name);
     for (beams, kind) in [("1", "greedy"), ("4", "beam")] {
         for row in &expected {
             let line = row["line"].as_str().unwrap();
             let words = [
-                &["--model", &model, "--dtype", "f32", "--on-loop", "keep", "--json", "--beam", beams][..],
+                &["--model", model, "--dtype", "f32", "--on-loop", "keep", "--json", "--beam", beams][..],
                 &LANGUAGES,
-                more,
             ];
             let found =
                 lines(&done(&translate(&folder, &[&words.concat()[..], &["--text", line.trim()]].concat())));
@@ -48,17 +54,22 @@ fn check(name: &str, first: &[u64], ends: u64, more: &[&str]) {
 
 #[test]
 fn marian() {
-    check("marian", &[], 0, &[]);
+    check("marian", &[], 0);
 }
 
 #[test]
 fn m2m100() {
     let fr = std::fs::read_to_string(golden("m2m100/expected.json")).unwrap();
     let fr: Vec<Value> = serde_json::from_str(&fr).unwrap();
-    check("m2m100", &ids(&fr[0]["beam"]["ids"])[..1], 2, &[]);
+    check("m2m100", &ids(&fr[0]["beam"]["ids"])[..1], 2);
 }
 
 #[test]
 fn madlad() {
-    check("madlad", &[], 1, &[]);
+    check("madlad", &[], 1);
+}
+
+#[test]
+fn madlad_in_one_file() {
+    check_model(&golden("madlad.gguf"), "madlad", &[], 1);
 }

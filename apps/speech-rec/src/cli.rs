@@ -111,6 +111,10 @@ pub struct TranscribeArgs {
     #[arg(long, value_name = "N", default_value_t = 1, requires = "raw_rate", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub raw_channels: u16,
 
+    /// Listen to what is whole of files that are cut off or damaged, instead of refusing them
+    #[arg(long)]
+    pub damaged: bool,
+
     /// The language that is spoken, by code or name [default: found out]
     #[arg(long, value_name = "LANGUAGE", value_parser = language)]
     pub language: Option<&'static str>,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use media::audio::{Audio, Mono};
 use models::features::log_mel::{LogMel, Stream, scale};
 
@@ -26,10 +26,19 @@ pub struct Raw {
     pub channels: u16,
 }
 
+/// How a file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// What it holds, where it has no container that says so.
+    pub raw: Option<Raw>,
+    /// What stands before damage is heard; without, a damaged file is refused.
+    pub damaged: bool,
+}
+
 /// A file as frames. Its loudest value decides what counts as silence, so all of it is heard once before the first window.
 pub struct Sound {
     path: PathBuf,
-    raw: Option<Raw>,
+    reading: Reading,
     mel: LogMel,
     bands: usize,
     /// Frames of sound.
@@ -45,6 +54,7 @@ pub struct Sound {
     first: usize,
     /// Where more come from; nothing where all are ready.
     source: Option<Source>,
+    damage: Option<String>,
 }
 
 struct Source {
@@ -56,11 +66,11 @@ impl Sound {
     /// Opens a file for a model of so many bands, with windows of so many frames.
     ///
     /// # Errors
-    /// One line on what is not sound.
-    pub fn open(path: &Path, raw: Option<Raw>, bands: usize, frames: usize) -> Result<Self> {
+    /// One line on what is not sound, or damaged.
+    pub fn open(path: &Path, reading: Reading, bands: usize, frames: usize) -> Result<Self> {
         let mut sound = Self {
             path: path.to_path_buf(),
-            raw,
+            reading,
             mel: LogMel::new(bands)?,
             bands,
             count: 0,
@@ -70,6 +80,7 @@ impl Sound {
             ready: Vec::new(),
             first: 0,
             source: None,
+            damage: None,
         };
         sound.hear()?;
         Ok(sound)
@@ -91,7 +102,7 @@ impl Sound {
         ready.extend(rest);
         Ok(Self {
             path: PathBuf::new(),
-            raw: None,
+            reading: Reading::default(),
             mel,
             bands,
             count: samples.len() / HOP,
@@ -101,7 +112,13 @@ impl Sound {
             ready,
             first: 0,
             source: None,
+            damage: None,
         })
+    }
+
+    /// Why it ends where it does, if that is not its own end.
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
     }
 
     /// How long it is, in seconds.
@@ -110,7 +127,7 @@ impl Sound {
     }
 
     fn samples(&self) -> Result<Mono> {
-        let audio = match self.raw {
+        let audio = match self.reading.raw {
             Some(Raw { rate, channels }) => Audio::raw(&self.path, rate, channels.into())?,
             None => Audio::open(&self.path)?,
         };
@@ -121,8 +138,8 @@ impl Sound {
     fn hear(&mut self) -> Result<()> {
         let (mut stream, mut heard, mut keep) = (self.mel.stream(), 0, true);
         let mut detector = Detector::new(self.bands);
-        for samples in self.samples()? {
-            let samples = samples?;
+        let mut source = self.samples()?;
+        while let Some(samples) = self.next(&mut source)? {
             heard += samples.len();
             let frames = stream.push(&samples);
             detector.push(&frames);
@@ -138,6 +155,20 @@ impl Sound {
         self.speech = detector.finish();
         self.count = heard / HOP;
         Ok(())
+    }
+
+    /// The next block; at damage that is put up with, the end.
+    fn next(&mut self, source: &mut Mono) -> Result<Option<Vec<f32>>> {
+        match source.next().transpose() {
+            Err(error) if self.reading.damaged && error.is_partial() => {
+                self.damage = Some(error.to_string());
+                Ok(None)
+            }
+            Err(error) if error.is_partial() => {
+                Err(anyhow!("{error}; --damaged listens to what is there"))
+            }
+            block => Ok(block?),
+        }
     }
 
     fn take(&mut self, frames: &[f32], keep: &mut bool) {
@@ -165,9 +196,9 @@ impl Sound {
                 None => self.samples()?,
             };
             let mut stream = source.stream.unwrap_or_else(|| self.mel.stream());
-            match samples.next() {
+            match self.next(&mut samples)? {
                 Some(block) => {
-                    self.ready.extend(stream.push(&block?));
+                    self.ready.extend(stream.push(&block));
                     self.source = Some(Source { samples: Some(samples), stream: Some(stream) });
                 }
                 None => {

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use anyhow::Result;
 use media::document::{Segment, Target, inline};
 
+use crate::align::align;
 use crate::text::{Hop, Text, translate};
 
 /// Translates segments of a document. What a translation would have lost (placeholders, code, addresses) is kept by
@@ -25,17 +26,26 @@ pub fn segments(
     let mut targets = Vec::new();
     for (segment, mut text) in segments.iter().zip(found) {
         let keeps = segment.keeps();
-        let mut target = Target::from(text.target.clone());
-        if !keeps.is_empty() && !inline::held(&segment.text, &keeps, &text.target) {
+        let placed = |source: &str, text: &Text| -> Result<Target> {
+            // through two models words cannot be followed
+            let alignment = match hops {
+                [hop] if segment.is_marked() => align(hop, source, text)?,
+                _ => Vec::new(),
+            };
+            Ok(Target { text: text.target.clone(), alignment })
+        };
+        let target = if !keeps.is_empty() && !inline::held(&segment.text, &keeps, &text.target) {
             let between: Vec<&str> =
                 inline::parts(&segment.text, &keeps).into_iter().map(|range| &segment.text[range]).collect();
             let parts = translate(hops, &between, &mut |_| ControlFlow::Continue(()))?;
-            let translations: Vec<Target> =
-                parts.iter().map(|part| Target::from(part.target.clone())).collect();
-            target = inline::joined(&segment.text, &keeps, &translations);
+            let translations = between.iter().zip(&parts).map(|(source, part)| placed(source, part));
+            let target = inline::joined(&segment.text, &keeps, &translations.collect::<Result<Vec<_>>>()?);
             text.segments = parts.into_iter().flat_map(|part| part.segments).collect();
             text.target = target.text.clone();
-        }
+            target
+        } else {
+            placed(&segment.text, &text)?
+        };
         targets.push((target, text));
     }
     Ok(Some(targets))

@@ -1,9 +1,13 @@
 //! A model's files -> what translates.
 
-use anyhow::{Result, anyhow, bail};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
 use candle_core::Device;
 use hub::Location;
-use models::checkpoint::Checkpoint;
+use models::checkpoint::gguf::Gguf;
+use models::checkpoint::{Checkpoint, Files};
 use models::nets::seq2seq::{self, Seq2Seq};
 use models::nets::t5::{self, T5};
 use models::tokens::translation::TranslationTokens;
@@ -15,6 +19,12 @@ use crate::languages;
 
 /// What says, of a model of one pair, which.
 const TOKENIZER: &str = "tokenizer_config.json";
+
+const CONFIG: &str = "config.json";
+/// Any of them is a whole tokenizer.
+const TOKENIZERS: [&str; 2] = ["tokenizer.json", "spiece.model"];
+/// Of a T5: relative distances have no end, but what was learned has.
+const POSITIONS: usize = 512;
 
 /// One of the two kinds of nets.
 pub enum Net {
@@ -58,8 +68,49 @@ impl Model {
     /// One line on files that are missing, damaged or of another kind, and on a device that is not there.
     pub fn load(location: &Location, device: &str, dtype: &str) -> Result<Self> {
         let device = models::device::open(device)?;
-        let files = studio::model::files(location, "config.json and its tokenizer")?;
-        let config: Value = files.json("config.json")?;
+        match location {
+            Location::File(path) if path.extension().is_some_and(|extension| extension == "gguf") => {
+                Self::from_gguf(path, device, dtype)
+            }
+            _ => {
+                let files = studio::model::files(location, "config.json and its tokenizer")?;
+                Self::from_files(files, device, dtype)
+            }
+        }
+    }
+
+    /// A T5 with its vocabulary; a config.json beside it, or a whole tokenizer, count more than what it says itself.
+    fn from_gguf(path: &Path, device: Device, dtype: &str) -> Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = path.file_name().context("a file without a name")?.to_string_lossy();
+        let files = Files::Dir(folder.to_path_buf());
+        let file = Arc::new(Gguf::open(&files, &name)?);
+        if !matches!(dtype, "auto" | "f32") {
+            bail!(
+                "--dtype {dtype}: a GGUF file's weights stay as they are (auto), or become what they stand for (f32)"
+            );
+        }
+        let config: Value = match files.has(CONFIG) {
+            true => files.json(CONFIG)?,
+            false => Value::Null,
+        };
+        let beside = if config["model_type"] == "t5" { Some(files.json(CONFIG)?) } else { None };
+        let tokens = match beside.is_some() && TOKENIZERS.iter().any(|name| files.has(name)) {
+            true => TranslationTokens::open(&files, "t5")?,
+            false => TranslationTokens::from_gguf(&file)?,
+        };
+        let defaults = match beside.is_some() {
+            true => Defaults::open(&files, &config)?,
+            false => Defaults { pad_token_id: Some(0), ..Defaults::default() },
+        };
+        let (sizes, net) = t5::gguf::load(file, beside, dtype == "auto", &device)?;
+        let defaults = Defaults { decoder_start_token_id: Some(sizes.start()), ..defaults };
+        let (net, tasks) = (Net::T5(Box::new(net)), config["task_specific_params"].clone());
+        Ok(Self { net, tokens, defaults, positions: POSITIONS, device, pair: [None, None], tasks })
+    }
+
+    fn from_files(files: Files, device: Device, dtype: &str) -> Result<Self> {
+        let config: Value = files.json(CONFIG)?;
         let kind = config["model_type"].as_str().unwrap_or_default().to_string();
         let tokens = TranslationTokens::open(&files, &kind)?;
         let defaults = Defaults::open(&files, &config)?;
@@ -74,13 +125,12 @@ impl Model {
         let vb = checkpoint.vb(number, &device).with_format(format);
         let (net, positions) = match kind.as_str() {
             "t5" => {
-                let config: t5::Config = files.json("config.json")?;
+                let config: t5::Config = files.json(CONFIG)?;
                 config.validate()?;
-                // relative distances have no end; what was learned has
-                (Net::T5(Box::new(T5::new(&config, vb)?)), 512)
+                (Net::T5(Box::new(T5::new(&config, vb)?)), POSITIONS)
             }
             "marian" | "m2m_100" | "mbart" => {
-                let config: seq2seq::Config = files.json("config.json")?;
+                let config: seq2seq::Config = files.json(CONFIG)?;
                 config.validate()?;
                 let positions = config.max_position_embeddings;
                 (Net::Seq2Seq(Box::new(Seq2Seq::new(&config, vb)?)), positions)

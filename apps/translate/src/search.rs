@@ -73,11 +73,10 @@ impl Model {
         let Some(start) = self.defaults.decoder_start_token_id else {
             bail!("config.json: decoder_start_token_id is missing, so no translation can begin");
         };
-        let asked = self.told(direction)[1].map(|to| self.tokens.forced_first(to)).transpose()?.flatten();
         let banned = self.defaults.bad_words_ids.iter().flatten().flatten().copied().collect();
         Ok(Marks {
             start,
-            first: asked.or(self.defaults.forced_bos_token_id),
+            first: self.first(direction),
             ends,
             last: self.defaults.forced_eos_token_id.filter(|_| request.sampling.is_none()),
             banned,
@@ -85,10 +84,15 @@ impl Model {
         })
     }
 
+    /// What every translation is made to begin with.
+    pub(crate) fn first(&self, direction: &Direction) -> Option<u32> {
+        let asked = self.told(direction)[1].and_then(|to| self.tokens.forced_first(to).ok().flatten());
+        asked.or(self.defaults.forced_bos_token_id)
+    }
+
     /// The ids of a translation without what begins and ends every one.
     pub fn said(&self, ids: &[u32], direction: &Direction) -> Vec<u32> {
-        let first = self.told(direction)[1].and_then(|to| self.tokens.forced_first(to).ok().flatten());
-        let first = first.or(self.defaults.forced_bos_token_id);
+        let first = self.first(direction);
         let ids = match ids {
             [one, rest @ ..] if Some(*one) == first => rest,
             ids => ids,

@@ -134,8 +134,8 @@ impl Source {
 /// Samples of one channel in blocks of half a second, the last one shorter; round(frames * to / from) in all,
 /// the same whatever the packets of the file.
 ///
-/// A packet that cannot be decoded becomes silence of its length ([`Mono::lost`]). A file that ends in the middle of a
-/// packet gives what is whole. After any other damage comes what could be decoded, then an error, then nothing.
+/// A packet that cannot be decoded becomes silence of its length ([`Mono::lost`]). Where a file
+/// ends early, or is damaged otherwise, comes what could be decoded, then an error, then nothing.
 pub struct Mono {
     path: PathBuf,
     source: Source,

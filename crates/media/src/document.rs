@@ -167,6 +167,11 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// Whether it matters which words of a translation stand for which of the text: something encloses some of them.
+    pub fn is_marked(&self) -> bool {
+        !self.loose && !self.marks.is_empty()
+    }
+
     /// What a translation must hold as it is: code and the like, and [`inline::placeholders`]; in order, apart.
     pub fn keeps(&self) -> Vec<Range<usize>> {
         let marked = self.marks.iter().filter(|mark| mark.keep).map(|mark| mark.range.clone());

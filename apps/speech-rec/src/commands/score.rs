@@ -8,7 +8,7 @@ use cli::{Exit, Progress, print_json, print_line, usage};
 use media::subtitles::{Cue, parse_srt, parse_vtt};
 use speech_rec::corpus::{self, Clip};
 use speech_rec::score::{Errors, errors};
-use speech_rec::sound::Sound;
+use speech_rec::sound::{Reading, Sound};
 use speech_rec::train::measure;
 use speech_rec::{Request, transcribe};
 
@@ -94,7 +94,7 @@ fn list(args: &Score, progress: &Progress) -> Result<(Errors, Errors)> {
 /// What the model hears in a file.
 fn hear(args: &Score, path: &Path, progress: &Progress) -> Result<String> {
     let (model, _) = super::load(&args.model, &args.compute, progress)?;
-    let mut sound = Sound::open(path, None, model.config.num_mel_bins, model.frames())?;
+    let mut sound = Sound::open(path, Reading::default(), model.config.num_mel_bins, model.frames())?;
     let request = Request { language: args.language, vad: model.cuts_at_pauses, ..Request::default() };
     Ok(transcribe(&model, &mut sound, &request, &mut |_| ControlFlow::Continue(()))?.text)
 }

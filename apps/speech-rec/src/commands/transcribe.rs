@@ -11,7 +11,7 @@ use cli::{Exit, Progress, Target, Timings, print_json, print_line, print_text, u
 use media::subtitles::Layout;
 use serde::Serialize;
 use speech_rec::corpus::EXTENSIONS;
-use speech_rec::sound::{Raw, Sound};
+use speech_rec::sound::{Raw, Reading, Sound};
 use speech_rec::{Event, Model, Transcript, transcribe};
 
 use crate::cli::{Format, TranscribeArgs};
@@ -150,9 +150,13 @@ impl Run<'_> {
         let spooled = if input.as_os_str() == "-" { Some(spool()?) } else { None };
         let path = spooled.as_ref().map_or(input, |file| file.path());
         let raw = self.args.raw_rate.map(|rate| Raw { rate, channels: self.args.raw_channels });
-        let sound = Sound::open(path, raw, self.model.config.num_mel_bins, self.model.frames());
+        let reading = Reading { raw, damaged: self.args.damaged };
+        let sound = Sound::open(path, reading, self.model.config.num_mel_bins, self.model.frames());
         spinner.finish();
         let mut sound = sound?;
+        if let Some(damage) = sound.damage() {
+            self.progress.error(format!("warning: {damage}"));
+        }
         let bar = self.progress.bar(sound.seconds() as u64, "listening");
         let request = super::request(self.args, &self.model, self.seed);
         let transcript = transcribe(&self.model, &mut sound, &request, &mut |event| {
@@ -214,6 +218,7 @@ impl Run<'_> {
             "formats": format!("{formats:?}"), "layout": format!("{:?}", self.layout),
             "device": self.args.compute.device.to_string(), "dtype": self.args.compute.dtype.to_string(),
             "revision": self.revision, "raw": (self.args.raw_rate, self.args.raw_channels),
+            "damaged": self.args.damaged,
         });
         let recipe = Recipe::new(&self.name, &options, SCHEMA)?;
         let mut journal = Journal::open(folder)?;

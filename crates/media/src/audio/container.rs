@@ -9,7 +9,8 @@ use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDe
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::well_known::{
-    FORMAT_ID_CAF, FORMAT_ID_ISOMP4, FORMAT_ID_MP1, FORMAT_ID_MP2, FORMAT_ID_MP3,
+    FORMAT_ID_AIFF, FORMAT_ID_CAF, FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_MP1, FORMAT_ID_MP2, FORMAT_ID_MP3,
+    FORMAT_ID_WAVE,
 };
 use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
@@ -19,7 +20,7 @@ use super::aac;
 use super::edits::Edits;
 use super::error::AudioError;
 use super::opus::{self, Opus};
-use super::repair;
+use super::repair::{self, Length};
 
 /// Place and bytes that mark what is not read here, with its name; other programs' files should not be searched
 /// for something that looks like the middle of an MP3.
@@ -83,6 +84,10 @@ pub(super) struct Chosen {
     pub total: Option<f64>,
     /// Frame from which on no packet ends in padding, whatever the reader says.
     pub padded: i64,
+    /// Frames of sound, where the header knows it exactly.
+    pub frames: Option<u64>,
+    /// What was said of its length.
+    pub length: Length,
 }
 
 /// What turns a packet into samples.
@@ -99,13 +104,15 @@ pub(super) fn open(
     source: Box<dyn MediaSource>,
     path: &Path,
 ) -> Result<(Box<dyn FormatReader>, Chosen), AudioError> {
-    let Looked { source, marked, edits } = look(source, path)?;
+    let Looked { source, marked, edits, length } = look(source, path)?;
     let stream = MediaSourceStream::new(source, MediaSourceStreamOptions::default());
     let (format, metadata) = (FormatOptions::default(), MetadataOptions::default());
     let reader = symphonia::default::get_probe()
         .probe(&Hint::new(), stream, format, metadata)
         .map_err(|error| refusal(error, marked, path))?;
-    let chosen = choose(&*reader, &edits, path)?;
+    let mut chosen = choose(&*reader, &edits, path)?;
+    chosen.frames = chosen.frames.filter(|_| length == Length::Told);
+    chosen.length = length;
     Ok((reader, chosen))
 }
 
@@ -114,13 +121,14 @@ struct Looked {
     /// Whether it begins as a container does, as far as one can look.
     marked: bool,
     edits: Edits,
+    length: Length,
 }
 
 /// Reads the beginning: refuses what is known to be something else, and finds what symphonia does not look for.
 fn look(mut source: Box<dyn MediaSource>, path: &Path) -> Result<Looked, AudioError> {
     let failed = |error| AudioError::Open { path: path.to_owned(), error };
     if !source.is_seekable() {
-        return Ok(Looked { source, marked: true, edits: Edits::default() });
+        return Ok(Looked { source, marked: true, edits: Edits::default(), length: Length::Unknown });
     }
     let mut head = Vec::new();
     source.by_ref().take(512).read_to_end(&mut head).map_err(failed)?;
@@ -138,13 +146,14 @@ fn look(mut source: Box<dyn MediaSource>, path: &Path) -> Result<Looked, AudioEr
     if NO_SOUND.iter().any(|mark| marks(0, mark)) {
         return Err(AudioError::NotAudio { path: path.to_owned() });
     }
+    let mut length = Length::Told;
     if marks(8, b"WAVE") {
-        source = repair::wav(source).map_err(failed)?;
+        (source, length) = repair::wav(source).map_err(failed)?;
     }
     let edits = if marks(4, b"ftyp") { Edits::read(&mut source).map_err(failed)? } else { Edits::default() };
     source.seek(SeekFrom::Start(0)).map_err(failed)?;
     let marked = CONTAINERS.iter().any(|(at, mark)| marks(*at, mark));
-    Ok(Looked { source, marked, edits })
+    Ok(Looked { source, marked, edits, length })
 }
 
 /// What looks like a container in the middle of something else is none.
@@ -179,7 +188,8 @@ pub(super) fn choose(reader: &dyn FormatReader, edits: &Edits, path: &Path) -> R
                 let rate = parameters.sample_rate;
                 let (delay, total) = bounds(&track, &codec, reader, edits);
                 let padded = padded(&track, reader);
-                return Ok(Chosen { track, codec, rate, delay, total, padded });
+                let frames = frames(&track, reader);
+                return Ok(Chosen { track, codec, rate, delay, total, padded, frames, length: Length::Told });
             }
             Err(codec) => refused = refused.or(Some(codec)),
         }
@@ -235,6 +245,16 @@ fn padded(track: &Track, reader: &dyn FormatReader) -> i64 {
     }
     let end = track.padding.map_or(0, |padding| track.num_frames.unwrap_or(0).saturating_add(padding.into()));
     i64::try_from(end).unwrap_or(i64::MAX)
+}
+
+/// Frames as a header counts them; elsewhere the number is an estimate, or counts delay and padding too.
+fn frames(track: &Track, reader: &dyn FormatReader) -> Option<u64> {
+    match reader.format_info().format {
+        FORMAT_ID_WAVE | FORMAT_ID_AIFF | FORMAT_ID_FLAC => track.num_frames,
+        // with a LAME tag, which has the padding
+        FORMAT_ID_MP3 if track.padding.is_some() => track.num_frames,
+        _ => None,
+    }
 }
 
 /// Encoder delay and length of all packets, in seconds, as far as no decoder trims them.

@@ -13,6 +13,7 @@ use symphonia::core::units::{Duration, TimeBase};
 use super::container::{self, Chosen, Codec};
 use super::edits::Edits;
 use super::error::AudioError;
+use super::repair::Length;
 use super::{MAX_CHANNELS, RATES, opus};
 
 /// Samples from here on are damage; smaller ones can be added up without overflow.
@@ -37,6 +38,8 @@ pub(super) struct Decoder {
     pub lost: u64,
     /// Frames of the packet before.
     usual: u64,
+    /// It ended in the middle of a packet.
+    cut: bool,
     samples: Vec<f32>,
     ready: VecDeque<Vec<f32>>,
 }
@@ -51,9 +54,9 @@ impl Decoder {
         let path = path.to_owned();
         let (rate, channels) = (chosen.rate.unwrap_or(0), 0);
         let (samples, ready) = (Vec::new(), VecDeque::new());
-        let (delay, left, given, lost, usual) = (0, u64::MAX, 0, 0, 0);
+        let (delay, left, given, lost, usual, cut) = (0, u64::MAX, 0, 0, 0, false);
         let mut decoder =
-            Self { path, reader, chosen, rate, channels, delay, left, given, lost, usual, samples, ready };
+            Self { path, reader, chosen, rate, channels, delay, left, given, lost, usual, cut, samples, ready };
         decoder.first()?;
         Ok(decoder)
     }
@@ -79,13 +82,13 @@ impl Decoder {
     /// The next samples of the mean of all channels; never an empty block, `None` at the end.
     ///
     /// # Errors
-    /// A container that cannot be followed, another rate than before, samples that are no numbers.
+    /// A container that cannot be followed or ends early, another rate than before, samples that are no numbers.
     pub fn next(&mut self) -> Result<Option<Vec<f32>>, AudioError> {
         loop {
             if let Some(block) = self.ready.pop_front() {
                 return Ok(Some(block));
             }
-            let Some(packet) = self.packet()? else { return Ok(None) };
+            let Some(packet) = self.packet()? else { return self.end() };
             let (frames, rate, channels) = match self.decode(&packet) {
                 Ok(shape) => shape,
                 Err(_) => {
@@ -152,7 +155,11 @@ impl Decoder {
                     self.chosen = container::choose(&*self.reader, &Edits::default(), &self.path)?;
                     self.delay = (self.chosen.delay * f64::from(self.rate)).round() as u64;
                 }
-                Err(Error::IoError(error)) if error.kind() == ErrorKind::UnexpectedEof => break,
+                Err(Error::IoError(error)) if error.kind() == ErrorKind::UnexpectedEof => {
+                    // an end that nobody knew of is met so too
+                    self.cut = self.chosen.length != Length::Unknown;
+                    break;
+                }
                 Err(Error::IoError(error)) => {
                     return Err(AudioError::Open { path: self.path.clone(), error });
                 }
@@ -163,6 +170,16 @@ impl Decoder {
             }
         }
         Ok(None)
+    }
+
+    /// The end, if it is where it ought to be.
+    fn end(&self) -> Result<Option<Vec<f32>>, AudioError> {
+        let seconds = |frames: u64| frames as f64 / f64::from(self.rate.max(1));
+        let promised = self.chosen.frames.filter(|frames| *frames > self.given).map(seconds);
+        if promised.is_none() && !self.cut && self.chosen.length != Length::Short {
+            return Ok(None);
+        }
+        Err(AudioError::Cut { path: self.path.clone(), seconds: self.seconds_given(), promised })
     }
 
     /// Decodes a packet into `samples`: frames, their rate, and samples a frame.

@@ -101,6 +101,16 @@ pub enum AudioError {
         /// Its value.
         value: f32,
     },
+    /// It ends before what it says it holds, or in the middle of a packet.
+    #[error("{}: cut off after {seconds:.3} s{}", path.display(), of(*promised))]
+    Cut {
+        /// The file.
+        path: PathBuf,
+        /// Sound before the end, in seconds.
+        seconds: f64,
+        /// Its length as the header tells it, where that is to be believed.
+        promised: Option<f64>,
+    },
     /// The container cannot be followed any further.
     #[error("{}: damaged after {seconds:.3} s ({reason}); what stands before it was read", path.display())]
     Damaged {
@@ -111,4 +121,15 @@ pub enum AudioError {
         /// What the reader says.
         reason: String,
     },
+}
+
+impl AudioError {
+    /// Whether sound came before it, and only what follows is missing.
+    pub fn is_partial(&self) -> bool {
+        matches!(self, Self::Cut { .. } | Self::Damaged { .. })
+    }
+}
+
+fn of(promised: Option<f64>) -> String {
+    promised.map_or_else(|| ", its end is missing".into(), |seconds| format!(" of {seconds:.3} s"))
 }

@@ -6,6 +6,19 @@ use symphonia::core::io::MediaSource;
 
 /// What a size says where the file's end decides.
 const OPEN_END: [u8; 4] = [0xff; 4];
+/// Sizes from here on stand in what was written into a pipe, whose writer could not know them (sox, ffmpeg).
+const PIPED: u32 = 0x7fff_0000;
+
+/// What the header of a WAV file says of how much it holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Length {
+    /// What can be believed.
+    Told,
+    /// Nothing.
+    Unknown,
+    /// More than there is; only where the reader is told otherwise.
+    Short,
+}
 
 /// A source that ends early and has other bytes at some places.
 struct Patched {
@@ -21,21 +34,21 @@ struct Patched {
 ///
 /// # Errors
 /// What the source reports.
-pub(super) fn wav(mut source: Box<dyn MediaSource>) -> Result<Box<dyn MediaSource>> {
+pub(super) fn wav(mut source: Box<dyn MediaSource>) -> Result<(Box<dyn MediaSource>, Length)> {
     let length = source.seek(SeekFrom::End(0))?;
     let found = patches(&mut source, length)?;
     source.seek(SeekFrom::Start(0))?;
     Ok(match found {
-        Some((patches, end)) => Box::new(Patched { source, at: 0, end, patches }),
-        None => source,
+        Some((patches, end, told)) => (Box::new(Patched { source, at: 0, end, patches }), told),
+        None => (source, Length::Told),
     })
 }
 
 /// Four bytes in the place of those that stand there.
 type Patch = (u64, [u8; 4]);
 
-/// The places to change and where the samples end, if anything is to be changed.
-fn patches(source: &mut Box<dyn MediaSource>, length: u64) -> Result<Option<(Vec<Patch>, u64)>> {
+/// The places to change, where the samples end and what was said of that, if anything is to be changed.
+fn patches(source: &mut Box<dyn MediaSource>, length: u64) -> Result<Option<(Vec<Patch>, u64, Length)>> {
     let (mut at, mut long) = (12, None);
     while at + 8 <= length {
         let (kind, size) = chunk(source, at)?;
@@ -46,13 +59,15 @@ fn patches(source: &mut Box<dyn MediaSource>, length: u64) -> Result<Option<(Vec
         }
         if &kind == b"data" {
             let start = at + 8;
-            let end = match (long, size) {
-                (Some(size), _) if size > 0 => start.saturating_add(size).min(length),
-                (Some(_), _) => length,
-                (None, 0) if length > start && !ends_in_chunks(source, start, length)? => length,
+            let (end, told) = match (long, size) {
+                (Some(size), _) if size > length - start => (length, Length::Short),
+                (Some(size), _) if size > 0 => (start + size, Length::Unknown),
+                (Some(_), _) => (length, Length::Unknown),
+                (None, PIPED..) if u64::from(size) > length - start => (length, Length::Unknown),
+                (None, 0) if length > start && !ends_in_chunks(source, start, length)? => (length, Length::Unknown),
                 _ => return Ok(None),
             };
-            return Ok(Some((vec![(0, *b"RIFF"), (4, OPEN_END), (at + 4, OPEN_END)], end)));
+            return Ok(Some((vec![(0, *b"RIFF"), (4, OPEN_END), (at + 4, OPEN_END)], end, told)));
         }
         at = after(at, size);
     }

@@ -27,6 +27,8 @@ pub struct Seq2Seq {
     embed: Embed,
     encoder: Stack,
     decoder: Decoder,
+    /// The decoder's last layer but one, and its heads.
+    aligning: (usize, usize),
 }
 
 impl Seq2Seq {
@@ -72,6 +74,7 @@ impl Seq2Seq {
                 stack: Stack::new(&decoder, cfg.decoder_layers, model.pp("decoder"))?,
                 output,
             },
+            aligning: (cfg.decoder_layers.saturating_sub(2), cfg.decoder_attention_heads),
         })
     }
 
@@ -157,6 +160,13 @@ impl Seq2Seq {
         heads: &[(usize, usize)],
     ) -> Result<(Tensor, Tensor)> {
         self.decoder.forward_watched(ids, source, heads)
+    }
+
+    /// The heads, as (layer, head), whose looks tell best which words stand for which: the last layer's but one, all of
+    /// them (Garg et al., 2019).
+    pub fn aligning_heads(&self) -> Vec<(usize, usize)> {
+        let (layer, heads) = self.aligning;
+        (0..heads).map(|head| (layer, head)).collect()
     }
 }
 
