@@ -1,6 +1,6 @@
 """Tiny random translators with their tokenizers, whole folders as the hub has them, and what transformers makes of them.
 
-    python scripts/golden/translate.py
+    python scripts/golden/translate.py [NAME...]
 
 writes shared/golden/translate/NAME/: config.json, generation_config.json, model.safetensors (f16) and the tokenizer's own
 files, with expected.json: for each line of LINES the ids of the source, and what `generate` answers greedily and with four
@@ -10,6 +10,7 @@ same ids, so that rounding does not decide. Made with torch 2.15, transformers 5
 
 import json
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def madlad(folder):
     config = T5Config(
         vocab_size=size, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_decoder_layers=2, num_heads=4,
         feed_forward_proj="gated-gelu", tie_word_embeddings=False, pad_token_id=0, eos_token_id=1, decoder_start_token_id=0,
-        relative_attention_num_buckets=16, relative_attention_max_distance=32,
+        relative_attention_num_buckets=16,
     )
     return config, T5ForConditionalGeneration, tokenizer, dict(
         num_beams=1, max_length=20, decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
@@ -150,6 +151,8 @@ def answers(net, tokenizer, lines, options, beams):
 
 def main():
     for make in (marian, m2m100, madlad):
+        if make.__name__ not in (sys.argv[1:] or make.__name__):
+            continue
         folder = OUT / make.__name__
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

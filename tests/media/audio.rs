@@ -312,7 +312,10 @@ fn a_file_that_is_cut_gives_what_is_whole_then_an_error() {
         let whole = mono(bytes(name), None);
         assert!(found.len() >= packet && found.len() < whole.len(), "{name}: {}", found.len());
         assert!(largest_difference(&found, &whole) < 1e-6, "{name}");
-        assert!(error.as_deref().is_some_and(|error| error.starts_with("x: cut off after 0.")), "{name}: {error:?}");
+        assert!(
+            error.as_deref().is_some_and(|error| error.starts_with("x: cut off after 0.")),
+            "{name}: {error:?}"
+        );
     }
     let whole = wav(&sine(440.0, 16_000, 1_000), 1, 16_000, 16);
     let (found, error) = until(whole[..44 + 301].to_vec());

@@ -89,7 +89,8 @@ fn check(name: &str) {
     let expected: Value =
         serde_json::from_str(&std::fs::read_to_string(folder.join("expected.json")).unwrap()).unwrap();
     for (case, one) in expected.as_object().unwrap() {
-        let mut sound = Sound::open(crate::golden("sound.wav").as_ref(), Reading::default(), 80, model.frames()).unwrap();
+        let mut sound =
+            Sound::open(crate::golden("sound.wav").as_ref(), Reading::default(), 80, model.frames()).unwrap();
         let request = request(&one["options"]);
         let found = transcribe(&model, &mut sound, &request, &mut |_| ControlFlow::Continue(())).unwrap();
         compare(&format!("{name}, {case}"), &found, &one["result"]);

@@ -27,7 +27,19 @@ fn check_model(model: &str, name: &str, first: &[u64], ends: u64) {
         for row in &expected {
             let line = row["line"].as_str().unwrap();
             let words = [
-                &["--model", model, "--dtype", "f32", "--on-loop", "keep", "--json", "--beam", beams][..],
+                &[
+                    "--model",
+                    model,
+                    "--dtype",
+                    "f32",
+                    "--on-loop",
+                    "keep",
+                    "--json",
+                    "--max-tokens",
+                    "19",
+                    "--beam",
+                    beams,
+                ][..],
                 &LANGUAGES,
             ];
             let found =

@@ -164,9 +164,7 @@ impl Sound {
                 self.damage = Some(error.to_string());
                 Ok(None)
             }
-            Err(error) if error.is_partial() => {
-                Err(anyhow!("{error}; --damaged listens to what is there"))
-            }
+            Err(error) if error.is_partial() => Err(anyhow!("{error}; --damaged listens to what is there")),
             block => Ok(block?),
         }
     }

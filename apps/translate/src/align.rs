@@ -44,7 +44,11 @@ impl Model {
         let begun: Vec<u32> =
             self.defaults.decoder_start_token_id.into_iter().chain(self.first(direction)).collect();
         let given = [&begun[..], &sentence.ids].concat();
-        if begun.is_empty() || targets.is_empty() || given.len() > self.positions || ids.len() > self.positions {
+        if begun.is_empty()
+            || targets.is_empty()
+            || given.len() > self.positions
+            || ids.len() > self.positions
+        {
             return Ok(Alignment::new());
         }
         let row = |ids: &[u32]| Tensor::from_vec(ids.to_vec(), (1, ids.len()), &self.device);
@@ -65,7 +69,8 @@ impl Model {
             }
         }
         let best = |sums: &Vec<f32>| (0..sums.len()).max_by(|a, b| sums[*a].total_cmp(&sums[*b]));
-        let pair = |(sums, target): (&Vec<f32>, &Range<usize>)| Some((sources[best(sums)?].clone(), target.clone()));
+        let pair =
+            |(sums, target): (&Vec<f32>, &Range<usize>)| Some((sources[best(sums)?].clone(), target.clone()));
         Ok(looked.iter().zip(&targets).filter_map(pair).collect())
     }
 }

@@ -55,8 +55,21 @@ impl Decoder {
         let (rate, channels) = (chosen.rate.unwrap_or(0), 0);
         let (samples, ready) = (Vec::new(), VecDeque::new());
         let (delay, left, given, lost, usual, cut) = (0, u64::MAX, 0, 0, 0, false);
-        let mut decoder =
-            Self { path, reader, chosen, rate, channels, delay, left, given, lost, usual, cut, samples, ready };
+        let mut decoder = Self {
+            path,
+            reader,
+            chosen,
+            rate,
+            channels,
+            delay,
+            left,
+            given,
+            lost,
+            usual,
+            cut,
+            samples,
+            ready,
+        };
         decoder.first()?;
         Ok(decoder)
     }

@@ -64,7 +64,9 @@ fn patches(source: &mut Box<dyn MediaSource>, length: u64) -> Result<Option<(Vec
                 (Some(size), _) if size > 0 => (start + size, Length::Unknown),
                 (Some(_), _) => (length, Length::Unknown),
                 (None, PIPED..) if u64::from(size) > length - start => (length, Length::Unknown),
-                (None, 0) if length > start && !ends_in_chunks(source, start, length)? => (length, Length::Unknown),
+                (None, 0) if length > start && !ends_in_chunks(source, start, length)? => {
+                    (length, Length::Unknown)
+                }
                 _ => return Ok(None),
             };
             return Ok(Some((vec![(0, *b"RIFF"), (4, OPEN_END), (at + 4, OPEN_END)], end, told)));
