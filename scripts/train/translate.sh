@@ -19,7 +19,7 @@ out=$2
 mkdir -p "$out"
 unzip -p "$1" '*fra.txt' -x '__MACOSX/*' | cut -f 1,2 > "$out/pairs.tsv"
 "$translate" train --data "$out/pairs.tsv" --from en --to fr --out "$out" --steps 12000 --batch 4000 --vocabulary 8000 \
-    --width 256 --layers 4 --decoder-layers 2 --dropout 0.1 --learning-rate 0.002 --seed 0 --held-out 0.012
+    --width 256 --layers 4 --decoder-layers 2 --dropout 0.1 --learning-rate 0.0005 --seed 0 --held-out 0.012
 if [ $# -eq 4 ]; then
     "$translate" score --translate --model "$out" --from en --to fr --reference "$4" "$3"
     "$translate" score --translate --model "$out" --from fr --to en --reference "$3" "$4"
