@@ -45,7 +45,11 @@ def main():
     writer.add_eos_token_id(config["eos_token_id"])
     writer.add_pad_token_id(config["pad_token_id"])
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.T5, max(config["num_layers"], config["num_decoder_layers"]))
-    for key, value in load_file(FOLDER / "model.safetensors").items():
+    tensors = load_file(FOLDER / "model.safetensors")
+    # an output layer of its own is what says, in such a file, that states are not scaled before it
+    if not config["scale_decoder_outputs"]:
+        tensors.setdefault("lm_head.weight", tensors["shared.weight"])
+    for key, value in tensors.items():
         name = names.get_name(key, try_suffixes=(".weight",))
         assert name, key
         exact = value.ndim == 1 or "relative" in key
