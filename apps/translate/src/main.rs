@@ -8,7 +8,30 @@ use ::cli::Exit;
 use crate::cli::{Cli, Verb};
 
 /// The built-in model: the files of its folder.
-const EMBEDDED: Option<hub::Embedded> = None;
+const EMBEDDED: Option<hub::Embedded> = if cfg!(feature = "embedded") { Some(embedded::FILES) } else { None };
+
+mod embedded {
+    #[cfg(feature = "embedded")]
+    macro_rules! file {
+        ($name:literal) => {
+            ($name, include_bytes!(concat!("../../../shared/models/translate/", $name)) as &[u8])
+        };
+    }
+
+    /// Licence and card travel with the weights.
+    #[cfg(feature = "embedded")]
+    pub const FILES: hub::Embedded = &[
+        file!("config.json"),
+        file!("generation_config.json"),
+        file!("tokenizer.json"),
+        file!("tokenizer_config.json"),
+        file!("model.safetensors"),
+        file!("README.md"),
+        file!("LICENSE"),
+    ];
+    #[cfg(not(feature = "embedded"))]
+    pub const FILES: hub::Embedded = &[];
+}
 
 fn main() -> std::process::ExitCode {
     ::cli::start();

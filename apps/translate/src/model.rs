@@ -154,9 +154,12 @@ impl Model {
         let named = |flag: &str, typed: &str| {
             languages::among(&known, typed).map(String::from).ok_or_else(|| unknown(flag, typed, &known))
         };
+        let read = from.and_then(|typed| languages::among(&known, typed));
+        let others = || known.iter().filter(|code| Some(**code) != read);
         let to = match to {
             Some(typed) => Some(named("--to", typed)?),
-            None if known.len() == 1 => Some(known[0].to_string()),
+            // the only one, or of two the one that is not read
+            None if others().count() == 1 => others().next().map(|code| code.to_string()),
             None => bail!("--to: say into which language: {}", some(&known)),
         };
         // those that are made to say a language first are also told which they read
@@ -196,7 +199,7 @@ impl Model {
                 bail!("{flag} {typed}: this model translates {pair}");
             }
         }
-        Ok(Direction { from: from.map(String::from), to: to.map(String::from) })
+        Ok(Direction { from: from.or(reads).map(String::from), to: to.or(writes).map(String::from) })
     }
 }
 
