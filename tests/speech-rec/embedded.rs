@@ -34,6 +34,19 @@ fn digits_are_written_down_with_their_times() {
 }
 
 #[test]
+fn what_goes_on_for_a_minute_is_heard_to_its_end() {
+    let folder = folder("minute");
+    let bytes = std::fs::read(DIGITS).unwrap();
+    let data = bytes.windows(4).position(|four| four == b"data").unwrap() + 8;
+    let long = bytes[data..].repeat(10);
+    let size = |header: usize| ((long.len() + header) as u32).to_le_bytes();
+    let parts = [&bytes[..4], &size(data - 8), &bytes[8..data - 4], &size(0), &long];
+    std::fs::write(folder.join("minute.wav"), parts.concat()).unwrap();
+    let text = done(&speech_rec(&folder, &["--max-repeats", "0", "minute.wav"]));
+    assert_eq!(text.split_whitespace().collect::<Vec<_>>().join(" "), [SAID; 10].join(" "));
+}
+
+#[test]
 fn nobody_who_speaks_says_nothing() {
     let folder = folder("nobody");
     let mut state = 1u64;

@@ -21,6 +21,8 @@ pub struct Model {
     pub heads: Vec<(usize, usize)>,
     /// Whether windows begin with speech and end at pauses where nobody says otherwise.
     pub cuts_at_pauses: bool,
+    /// Whether the net was taught what to make of what was said before a window.
+    pub knows_context: bool,
     /// Where it computes.
     pub device: Device,
 }
@@ -40,10 +42,11 @@ impl Model {
         let vocabulary = Vocabulary::open(&files, &generation, config.vocab_size)?;
         let heads = heads(&generation, &config)?;
         let cuts_at_pauses = generation.cut_at_pauses == Some(true);
+        let knows_context = generation.condition_on_prev_tokens != Some(false);
         let checkpoint = Checkpoint::open(files)?;
         let (dtype, format) = formats(dtype, checkpoint.dtype(), &device);
         let net = Whisper::new(&config, checkpoint.vb(dtype, &device).with_format(format))?;
-        Ok(Self { net, config, vocabulary, heads, cuts_at_pauses, device })
+        Ok(Self { net, config, vocabulary, heads, cuts_at_pauses, knows_context, device })
     }
 
     /// Frames of 10 ms in a window: 3000, but for nets that were made for shorter ones.

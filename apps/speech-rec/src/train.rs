@@ -97,7 +97,7 @@ pub fn new_files(
     let id = |name: &str| tokens.id(name);
     let end = id("<|endoftext|>");
     let generation = json!({
-        "cut_at_pauses": true,
+        "cut_at_pauses": true, "condition_on_prev_tokens": false,
         "begin_suppress_tokens": [tokens.encode(" ", false)?.first(), end],
         "bos_token_id": end, "eos_token_id": end, "pad_token_id": end,
         "decoder_start_token_id": id("<|startoftranscript|>"),

@@ -20,6 +20,8 @@ pub struct Generation {
     pub alignment_heads: Option<Vec<(usize, usize)>>,
     /// Whether the net was taught on windows that begin with speech and end at pauses, as those learned here are.
     pub cut_at_pauses: Option<bool>,
+    /// Whether a window is told what was said in those before; transformers' name.
+    pub condition_on_prev_tokens: Option<bool>,
 }
 
 /// Seconds from one time token to the next.

@@ -55,7 +55,7 @@ fn request(args: &TranscribeArgs, model: &Model, seed: u64) -> Request {
         most_compression: Some(args.compression_threshold),
         least_average: Some(args.logprob_threshold),
         most_no_speech: Some(args.no_speech_threshold),
-        condition: !args.no_context,
+        condition: model.knows_context && !args.no_context,
         prompt: args.prompt.clone(),
         prefix: args.prefix.clone(),
         skip_silence: args.skip_silence,

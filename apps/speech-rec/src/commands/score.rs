@@ -95,7 +95,12 @@ fn list(args: &Score, progress: &Progress) -> Result<(Errors, Errors)> {
 fn hear(args: &Score, path: &Path, progress: &Progress) -> Result<String> {
     let (model, _) = super::load(&args.model, &args.compute, progress)?;
     let mut sound = Sound::open(path, Reading::default(), model.config.num_mel_bins, model.frames())?;
-    let request = Request { language: args.language, vad: model.cuts_at_pauses, ..Request::default() };
+    let request = Request {
+        language: args.language,
+        vad: model.cuts_at_pauses,
+        condition: model.knows_context,
+        ..Request::default()
+    };
     Ok(transcribe(&model, &mut sound, &request, &mut |_| ControlFlow::Continue(()))?.text)
 }
 
