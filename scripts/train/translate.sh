@@ -16,10 +16,13 @@ fi
 cargo build --release -p translate
 translate=${CARGO_TARGET_DIR:-target}/release/translate
 out=$2
-mkdir -p "$out"
+mkdir -p "$out/first"
 unzip -p "$1" '*fra.txt' -x '__MACOSX/*' | cut -f 1,2 > "$out/pairs.tsv"
-"$translate" train --data "$out/pairs.tsv" --from en --to fr --out "$out" --steps 12000 --batch 4000 --vocabulary 8000 \
+# the second training begins where the first has ended, and holds out the same pairs
+"$translate" train --data "$out/pairs.tsv" --from en --to fr --out "$out/first" --steps 12000 --batch 4000 --vocabulary 8000 \
     --width 256 --layers 4 --decoder-layers 2 --dropout 0.1 --learning-rate 0.0005 --seed 0 --held-out 0.012
+"$translate" train --data "$out/pairs.tsv" --from en --to fr --base "$out/first" --out "$out" --steps 14000 --batch 4000 \
+    --dropout 0.1 --learning-rate 0.0005 --seed 0 --held-out 0.012
 if [ $# -eq 4 ]; then
     "$translate" score --translate --model "$out" --from en --to fr --reference "$4" "$3"
     "$translate" score --translate --model "$out" --from fr --to en --reference "$3" "$4"

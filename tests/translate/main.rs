@@ -5,6 +5,7 @@
 mod bad_input;
 mod binary;
 mod documents;
+mod embedded;
 mod learning;
 mod parity;
 mod score;
