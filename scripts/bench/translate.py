@@ -65,7 +65,7 @@ def ours(binary, hub, lines, kind, batch, beams, threads):
         path.write_text("\n".join(lines) + "\n")
         command = [
             binary, "--model", str(hub), "--dtype", kind, "--beam", beams, "--batch", batch, "--threads", threads, "--json",
-            "--on-loop", "keep", "--max-tokens", TOKENS, "-q", str(path),
+            "--to", "por", "--on-loop", "keep", "--max-tokens", TOKENS, "-q", str(path),
         ]
         out = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True).stdout
     rows = [json.loads(line) for line in out.splitlines()]
@@ -146,7 +146,8 @@ def main():
     source = sentencepiece.SentencePieceProcessor(model_file=str(hub / "source.spm"))
     words = json.loads((hub / "vocab.json").read_text())
     lines = [TEXT] * args.sentences
-    row = [words.get(piece, words["<unk>"]) for piece in source.encode(TEXT, out_type=str)] + [words["</s>"]]
+    # ours puts the language asked for in front
+    row = [words[">>por<<"]] + [words.get(piece, words["<unk>"]) for piece in source.encode(TEXT, out_type=str)] + [words["</s>"]]
     ids = [row] * len(lines)
     print(f"{len(lines)} sentences of {len(row)} tokens, {TOKENS} tokens each, {args.threads} threads, {args.rounds} rounds")
     print("\n| batch | beams | " + " | ".join(f"{a} / {b}" for a, b in PAIRS) + " | sentences a second, ours f32 |")

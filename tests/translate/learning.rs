@@ -79,20 +79,23 @@ fn a_training_that_is_killed_ends_with_the_same_weights() {
     done(&translate(&folder, &train("whole", "60")));
     let words = [train("cut", "60"), vec!["--checkpoint", "0.05"]].concat();
     let mut kills = 0;
-    for _ in 0..3 {
+    while kills < 3 && !folder.join("cut/model.safetensors").exists() {
         let mut child = program(&folder, &words).spawn().unwrap();
         let began = Instant::now();
         while !folder.join("cut/checkpoint.safetensors").exists() && began.elapsed() < Duration::from_secs(60)
         {
             std::thread::sleep(Duration::from_millis(5));
         }
-        std::thread::sleep(Duration::from_millis(150));
+        std::thread::sleep(Duration::from_millis(50));
         kills += usize::from(child.try_wait().unwrap().is_none());
         let _ = child.kill();
         child.wait().unwrap();
     }
     assert!(kills > 0, "it was over before it could be killed");
-    done(&translate(&folder, &words));
+    // on a quick machine the last kill may come too late
+    if !folder.join("cut/model.safetensors").exists() {
+        done(&translate(&folder, &words));
+    }
     let weights = |name: &str| std::fs::read(folder.join(name).join("model.safetensors")).unwrap();
     assert!(weights("whole") == weights("cut"));
 }

@@ -205,13 +205,23 @@ fn known_inside(from: Option<&str>, to: Option<&str>) -> Result<()> {
     let (from, to) = (from.map(code).transpose()?, to.map(code).transpose()?);
     let is_inside = |language: &&'static languages::Language| matches!(language.long, "eng" | "fra");
     if let Some(other) = [from, to].into_iter().flatten().find(|language| !is_inside(language)) {
-        let name = |language: Option<&languages::Language>| {
-            language.map_or("xx", |one| if one.short.is_empty() { one.long } else { one.short }).to_string()
+        let code = |language: Option<&'static languages::Language>| match language {
+            Some(one) if one.short.is_empty() => one.long,
+            Some(one) => one.short,
+            None => "xx",
         };
-        let (from, to) = (name(from), name(to));
+        let (from, to) = (code(from), code(to));
+        // the whole way in two steps, unless English is one end of it
+        let steps = if from == "en" || to == "en" {
+            String::new()
+        } else {
+            format!(", or --model opus-mt-{from}-en --then opus-mt-en-{to}")
+        };
+        let mut letters = other.name.chars();
+        let initial = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
         bail!(
-            "the built-in model knows English and French, not {}: name another, such as --model nllb-600m, --model opus-mt-{from}-{to}, or --model opus-mt-{from}-en --then opus-mt-en-{to}",
-            other.name
+            "the built-in model knows English and French, not {initial}{}: name another, such as --model nllb-600m, or --model opus-mt-{from}-{to}{steps}",
+            letters.as_str()
         );
     }
     Ok(())
