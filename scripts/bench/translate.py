@@ -115,6 +115,7 @@ def ctranslate2(folder, hub, kind, ids, batch, beams, threads):
         spec.config.unk_token = "<unk>"
         spec.validate()
         spec.optimize(quantization={"f32": "float32", "int8": "int8"}[kind])
+        place.mkdir(parents=True)
         spec.save(str(place))
     names = json.loads((place / "shared_vocabulary.json").read_text())
     translator = ctranslate2.Translator(
