@@ -152,7 +152,7 @@ fn what_is_missing_is_named() {
     one_line_with(&error, &["config.json", "no such file"]);
     fs::write(folder.path().join("config.json"), r#"{"model_type": "llama"}"#).unwrap();
     one_line_with(&checkpoint.config::<Config>().unwrap_err().to_string(), &["config.json", "vocab_size"]);
-    let Err(error) = Checkpoint::open(Files::Static(&[])) else { panic!() };
+    let Err(error) = Checkpoint::open(Files::Static(Vec::new().into())) else { panic!() };
     one_line_with(&error.to_string(), &["model.safetensors (embedded)"]);
 }
 

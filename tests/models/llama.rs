@@ -353,7 +353,7 @@ fn embedded_bytes_do_as_a_folder_does_at_any_alignment() -> Result<()> {
                 let name: String = entry.file_name().to_string_lossy().into_owned();
                 files.push((name.leak(), &bytes.leak()[shift..]));
             }
-            check_golden(Files::Static(files.leak()), &expected)?;
+            check_golden(Files::Static(files.into()), &expected)?;
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ pub mod audio;
 pub mod chart;
 pub mod document;
 pub mod font;
+pub mod image_file;
 pub mod midi;
 pub mod musicxml;
 pub mod picture;

@@ -19,6 +19,7 @@ macro_rules! refuse {
 pub mod checkpoint;
 pub mod decoding;
 pub mod device;
+pub mod diffusion;
 pub mod features;
 pub mod layers;
 pub mod nets;

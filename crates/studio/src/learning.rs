@@ -13,6 +13,9 @@ use training::{Ending, Fitted, Options};
 
 use crate::model;
 
+/// What says what a model is, and what says it of one in several parts, as diffusers has them.
+const CONFIG: &str = "config.json";
+const INDEX: &str = "model_index.json";
 /// Minutes of a training that is not told how long.
 const MINUTES: f64 = 10.0;
 
@@ -23,7 +26,8 @@ const MINUTES: f64 = 10.0;
 /// Those.
 pub fn begin(args: &TrainArgs, compute: &ComputeArgs) -> Result<Progress> {
     let out = &args.out;
-    let is_model = out.join("config.json").exists() && !training::checkpoint::path(out).exists();
+    let is_model = [CONFIG, INDEX].iter().any(|name| out.join(name).exists());
+    let is_model = is_model && !training::checkpoint::path(out).exists();
     if is_model && !args.force {
         bail!("{}: is a model already; --force replaces it, --base goes on from it", out.display());
     }
@@ -44,7 +48,7 @@ impl<C: DeserializeOwned> Base<C> {
     /// Finds the model that `--base` names, if it names one.
     ///
     /// # Errors
-    /// A model that is not found, is one file, or has no configuration of this kind.
+    /// A model that is not found, is one file, or has no configuration of this kind: `config.json`, or `model_index.json` where there is one.
     pub fn open(
         args: &TrainArgs,
         embedded: Option<Embedded>,
@@ -56,12 +60,12 @@ impl<C: DeserializeOwned> Base<C> {
         let found = asked.resolve(embedded, wants, progress)?;
         if let Location::File(path) = &found.location {
             bail!(
-                "{}: training starts from a folder with config.json and model.safetensors, not from one file",
+                "{}: training starts from a folder with its configuration and weights, not from one file",
                 path.display()
             );
         }
-        let files = model::files(&found.location, "config.json")?;
-        let config = files.json("config.json")?;
+        let files = model::files(&found.location, CONFIG)?;
+        let config = files.json(if files.has(INDEX) { INDEX } else { CONFIG })?;
         Ok(Some(Self { files, config }))
     }
 

@@ -8,6 +8,8 @@ use models::checkpoint::Files;
 
 /// The weights of a model in one file.
 pub const WEIGHTS: &str = "model.safetensors";
+/// The same in one of diffusers' nets.
+pub const DIFFUSERS: &str = "diffusion_pytorch_model.safetensors";
 /// What names the files of a model whose weights are in several.
 pub const INDEX: &str = "model.safetensors.index.json";
 /// No index of weights is larger, and no weights that are hashed from memory.
@@ -20,7 +22,7 @@ const LIMIT: u64 = 1 << 32;
 pub fn files(location: &Location, beside: &str) -> Result<Files> {
     match location {
         Location::Dir(folder) => Ok(Files::Dir(folder.clone())),
-        Location::Embedded(files) => Ok(Files::Static(files)),
+        Location::Embedded(files) => Ok(Files::Static((*files).into())),
         Location::File(path) => bail!(
             "{}: weights alone are no model: name the folder that holds them with {beside}",
             path.display()
@@ -33,9 +35,10 @@ pub fn files(location: &Location, beside: &str) -> Result<Files> {
 /// # Errors
 /// Files that are missing or cannot be read.
 pub fn identity(files: &Files) -> Result<String> {
-    let content = match files {
-        Files::Dir(folder) if folder.join(WEIGHTS).exists() => Content::File(folder.join(WEIGHTS)),
-        files => Content::Bytes(files.read(if files.has(WEIGHTS) { WEIGHTS } else { INDEX }, LIMIT)?),
+    let weights = [WEIGHTS, DIFFUSERS].into_iter().find(|name| files.has(name));
+    let content = match (files, weights) {
+        (Files::Dir(folder), Some(name)) => Content::File(folder.join(name)),
+        (files, name) => Content::Bytes(files.read(name.unwrap_or(INDEX), LIMIT)?),
     };
     Ok(content.digest()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -3,6 +3,7 @@
 use candle_core::Result;
 use memmap2::Mmap;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::ops::Deref;
@@ -14,13 +15,26 @@ pub enum Files {
     /// A folder on disk.
     Dir(PathBuf),
     /// Embedded files.
-    Static(&'static [(&'static str, &'static [u8])]),
+    Static(Cow<'static, [(&'static str, &'static [u8])]>),
 }
 
 /// The largest JSON file that is read.
 const JSON_LIMIT: u64 = 32 << 20;
 
 impl Files {
+    /// The files below a folder of these, under their names there.
+    pub fn below(&self, folder: &str) -> Self {
+        match self {
+            Files::Dir(dir) => Files::Dir(dir.join(folder)),
+            Files::Static(files) => {
+                let name = |(file, bytes): &(&'static str, _)| {
+                    Some((file.strip_prefix(folder)?.strip_prefix('/')?, *bytes))
+                };
+                Files::Static(files.iter().filter_map(name).collect())
+            }
+        }
+    }
+
     /// The file's name for a message.
     pub fn describe(&self, name: &str) -> String {
         match self {

@@ -11,7 +11,7 @@ mod weights;
 
 pub use files::Files;
 pub use header::Stored;
-pub use save::save;
+pub use save::{save, save_diffusers};
 
 use crate::vars::VarBuilder;
 use candle_core::{DType, Device, Result};
@@ -27,7 +27,7 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Reads and checks the headers of `model.safetensors`, or of the files that `model.safetensors.index.json`
-    /// names.
+    /// names; where neither is there, of what diffusers names `diffusion_pytorch_model`, or of either's `fp16` variant.
     pub fn open(files: Files) -> Result<Self> {
         let weights = Arc::new(Weights::open(&files)?);
         Ok(Self { files, weights })

@@ -11,27 +11,57 @@ use std::path::Path;
 /// Writes `model.safetensors`, then `config.json`, each whole or not at all. The tensors are sorted by name and
 /// converted to `dtype`, which `config.json` is told; equal arguments give equal bytes.
 pub fn save(dir: &Path, config: &impl Serialize, tensors: &[(String, Tensor)], dtype: DType) -> Result<()> {
-    let (spelling, in_config) = match dtype {
-        DType::F32 => ("F32", "float32"),
-        DType::F16 => ("F16", "float16"),
-        DType::BF16 => ("BF16", "bfloat16"),
-        other => refuse!("a model is saved as F32, F16 or BF16, not as {other:?}"),
-    };
-    let mut config = match serde_json::to_value(config) {
-        Ok(config) => config,
-        Err(error) => refuse!("{}: the configuration is not JSON: {error}", dir.display()),
-    };
+    let (_, in_config) = spelling(dtype)?;
+    let mut config = json_of(dir, config)?;
     if let Value::Object(fields) = &mut config {
         fields.remove("torch_dtype");
         fields.insert("dtype".to_string(), in_config.into());
     }
+    write(dir, "model.safetensors", &config, tensors, dtype)
+}
+
+/// [`save`] under the name that diffusers gives the weights of its nets, whose `config.json` has no number format.
+pub fn save_diffusers(
+    dir: &Path,
+    config: &impl Serialize,
+    tensors: &[(String, Tensor)],
+    dtype: DType,
+) -> Result<()> {
+    write(dir, "diffusion_pytorch_model.safetensors", &json_of(dir, config)?, tensors, dtype)
+}
+
+// in the header and in config.json
+fn spelling(dtype: DType) -> Result<(&'static str, &'static str)> {
+    Ok(match dtype {
+        DType::F32 => ("F32", "float32"),
+        DType::F16 => ("F16", "float16"),
+        DType::BF16 => ("BF16", "bfloat16"),
+        other => refuse!("a model is saved as F32, F16 or BF16, not as {other:?}"),
+    })
+}
+
+fn json_of(dir: &Path, config: &impl Serialize) -> Result<Value> {
+    match serde_json::to_value(config) {
+        Ok(config) => Ok(config),
+        Err(error) => refuse!("{}: the configuration is not JSON: {error}", dir.display()),
+    }
+}
+
+fn write(
+    dir: &Path,
+    weights: &str,
+    config: &Value,
+    tensors: &[(String, Tensor)],
+    dtype: DType,
+) -> Result<()> {
+    let (spelling, _) = spelling(dtype)?;
     let mut sorted: Vec<_> = tensors.iter().collect();
     sorted.sort_by(|a, b| a.0.cmp(&b.0));
     if let Some(pair) = sorted.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         refuse!("{}: two tensors are named `{}`", dir.display(), pair[0].0);
     }
     fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
-    replace(&dir.join("model.safetensors"), |file| write_weights(file, &sorted, spelling, dtype))?;
+    replace(&dir.join(weights), |file| write_weights(file, &sorted, spelling, dtype))?;
     replace(&dir.join("config.json"), |file| Ok(writeln!(file, "{config:#}")?))
 }
 

@@ -12,8 +12,16 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+/// Weights in one file, or the file that names those in which they are: as transformers and diffusers save them, in full
+/// before in half precision.
+const PLACES: [(&str, &str); 6] = [
+    ("model.safetensors", "model.safetensors.index.json"),
+    ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors.index.json"),
+    ("model.fp16.safetensors", "model.fp16.safetensors.index.json"),
+    ("model.fp16.safetensors", "model.safetensors.index.fp16.json"),
+    ("diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.fp16.safetensors.index.json"),
+    ("diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.safetensors.index.fp16.json"),
+];
 
 /// The files with tensors, and each tensor's place in them.
 pub struct Weights {
@@ -28,18 +36,22 @@ struct Index {
 
 impl Weights {
     pub fn open(files: &Files) -> Result<Self> {
-        if files.has(SINGLE) {
-            let (bytes, stored) = open(files, SINGLE)?;
-            let tensors = stored.into_iter().map(|(name, stored)| (name, (0, stored))).collect();
-            return Ok(Self { files: vec![(files.describe(SINGLE), bytes)], tensors });
+        for (single, index) in PLACES {
+            if files.has(single) {
+                let (bytes, stored) = open(files, single)?;
+                let tensors = stored.into_iter().map(|(name, stored)| (name, (0, stored))).collect();
+                return Ok(Self { files: vec![(files.describe(single), bytes)], tensors });
+            }
+            if files.has(index) {
+                return Self::open_shards(files, index);
+            }
         }
-        if !files.has(INDEX) {
-            refuse!("{}: there is no such file, and no {INDEX} either", files.describe(SINGLE));
-        }
-        Self::open_shards(files, files.json(INDEX)?)
+        let (single, index) = PLACES[0];
+        refuse!("{}: there is no such file, and no {index} either", files.describe(single));
     }
 
-    fn open_shards(files: &Files, index: Index) -> Result<Self> {
+    fn open_shards(files: &Files, name: &str) -> Result<Self> {
+        let index: Index = files.json(name)?;
         let mut by_file: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, file) in index.weight_map {
             by_file.entry(file).or_default().push(name);
@@ -47,14 +59,14 @@ impl Weights {
         let mut weights = Self { files: Vec::new(), tensors: BTreeMap::new() };
         for (file, names) in by_file {
             if !plain(&file) {
-                refuse!("{}: {file:?} is not the plain name of a safetensors file", files.describe(INDEX));
+                refuse!("{}: {file:?} is not the plain name of a safetensors file", files.describe(name));
             }
             let (bytes, mut stored) = open(files, &file)?;
-            for name in names {
-                let Some(stored) = stored.remove(&name) else {
-                    refuse!("{}: no tensor {name:?}, which {INDEX} places there", files.describe(&file));
+            for tensor in names {
+                let Some(stored) = stored.remove(&tensor) else {
+                    refuse!("{}: no tensor {tensor:?}, which {name} places there", files.describe(&file));
                 };
-                weights.tensors.insert(name, (weights.files.len(), stored));
+                weights.tensors.insert(tensor, (weights.files.len(), stored));
             }
             weights.files.push((files.describe(&file), bytes));
         }

@@ -1,7 +1,7 @@
 //! `scheduler_config.json` of diffusers, and the names that samplers go by.
 
 use candle_core::Result;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Samplers by the names that users know.
 pub const NAMES: [&str; 11] = [
@@ -20,92 +20,131 @@ pub const NAMES: [&str; 11] = [
 
 /// The fields of `scheduler_config.json` that matter, as far as they are there: each sampler has its own defaults for the
 /// rest.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Config {
     /// Which of diffusers' classes it is for.
-    #[serde(rename = "_class_name")]
+    #[serde(rename = "_class_name", skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
     /// Times that a net was trained at.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub num_train_timesteps: Option<usize>,
     /// Variance that is added at the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub beta_start: Option<f64>,
     /// And at the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub beta_end: Option<f64>,
     /// How it grows between.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub beta_schedule: Option<String>,
     /// All of them instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trained_betas: Option<Vec<f64>>,
     /// What the net says: `epsilon`, `v_prediction` or `sample`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prediction_type: Option<String>,
     /// How the times of a sampling are spread: `leading`, `trailing` or `linspace`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timestep_spacing: Option<String>,
     /// Added to them where they are `leading`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub steps_offset: Option<usize>,
     /// Whether nothing of the data is left at the last time (Lin et al., 2024).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rescale_betas_zero_snr: Option<bool>,
     /// Whether what the net takes for the data is kept within a range.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_sample: Option<bool>,
     /// That range, to both sides of 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_sample_range: Option<f64>,
     /// Whether the last step ends in data without noise, or with that of time 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub set_alpha_to_one: Option<bool>,
     /// DDPM's noise: `fixed_small`, `fixed_small_log` or `fixed_large`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub variance_type: Option<String>,
     /// Whether PNDM begins without Runge and Kutta.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_prk_steps: Option<bool>,
     /// Noise levels spread as by Karras et al. (2022).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub use_karras_sigmas: Option<bool>,
     /// Evenly by their logarithm.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub use_exponential_sigmas: Option<bool>,
     /// By a beta distribution.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub use_beta_sigmas: Option<bool>,
     /// Evenly by the logarithm of signal to noise (Lu et al., 2022).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub use_lu_lambdas: Option<bool>,
     /// As those of flows.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub use_flow_sigmas: Option<bool>,
     /// Least of these noise levels.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sigma_min: Option<f64>,
     /// Greatest.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sigma_max: Option<f64>,
     /// What the last step ends in: `zero` noise or `sigma_min`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub final_sigmas_type: Option<String>,
     /// How noise levels are found between those of training: `linear` or `log_linear`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub interpolation_type: Option<String>,
     /// Whether the net is told times, `discrete`, or noise levels, `continuous`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timestep_type: Option<String>,
     /// Order of DPM-Solver and UniPC.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub solver_order: Option<usize>,
     /// DPM-Solver's kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithm_type: Option<String>,
     /// `midpoint` or `heun` in DPM-Solver, `bh1` or `bh2` in UniPC.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub solver_type: Option<String>,
     /// Whether the last steps are of lower order.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lower_order_final: Option<bool>,
     /// Whether the last one is Euler's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub euler_at_final: Option<bool>,
     /// Times with less signal than this are left out.
-    #[serde(deserialize_with = "number")]
+    #[serde(deserialize_with = "number", skip_serializing_if = "Option::is_none")]
     pub lambda_min_clipped: Option<f64>,
     /// Whether UniPC works on data, not on noise.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub predict_x0: Option<bool>,
     /// Steps after which UniPC does not correct.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub disable_corrector: Option<Vec<usize>>,
     /// Steps among which LCM chooses.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub original_inference_steps: Option<usize>,
     /// What LCM multiplies times with.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timestep_scaling: Option<f64>,
     /// What flows' times are shifted by.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub shift: Option<f64>,
     /// Whether that depends on the size of the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub use_dynamic_shifting: Option<bool>,
     /// Whether flows' times run backwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub invert_sigmas: Option<bool>,
     /// Where flows' noise ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub shift_terminal: Option<f64>,
     /// Whether flows draw noise at each step.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stochastic_sampling: Option<bool>,
     /// Whether what the net takes for the data is cut by its own quantiles.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub thresholding: Option<bool>,
 }
 
@@ -214,7 +253,10 @@ impl Config {
         let sigmas = !matches!(kind, Kind::Ddpm | Kind::Ddim | Kind::Pndm | Kind::Lcm);
         let flow = kind == Kind::FlowEuler;
         let refused = [
-            ("thresholding", on(self.thresholding) && !matches!(kind, Kind::Pndm) && (!sigmas || solves(kind))),
+            (
+                "thresholding",
+                on(self.thresholding) && !matches!(kind, Kind::Pndm) && (!sigmas || solves(kind)),
+            ),
             ("use_beta_sigmas", on(self.use_beta_sigmas) && sigmas && kind != Kind::EulerAncestral),
             ("use_flow_sigmas", on(self.use_flow_sigmas) && solves(kind)),
             ("use_dynamic_shifting", on(self.use_dynamic_shifting) && (flow || solves(kind))),
@@ -232,7 +274,9 @@ impl Config {
         }
         let spread = [self.use_karras_sigmas, self.use_exponential_sigmas, self.use_beta_sigmas];
         if spread.into_iter().filter(|field| on(*field)).count() > 1 {
-            refuse!("scheduler_config.json: only one of use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas can be true");
+            refuse!(
+                "scheduler_config.json: only one of use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas can be true"
+            );
         }
         Ok(())
     }

@@ -90,7 +90,10 @@ impl Schedule {
 
     /// How many times have more signal than the logarithm of its ratio to noise says.
     pub fn clipped(&self, least: f64) -> usize {
-        self.alphas.iter().filter(|alpha| f64::from(alpha.sqrt().ln() - (1. - **alpha).sqrt().ln()) >= least).count()
+        self.alphas
+            .iter()
+            .filter(|alpha| f64::from(alpha.sqrt().ln() - (1. - **alpha).sqrt().ln()) >= least)
+            .count()
     }
 }
 
@@ -157,7 +160,8 @@ impl Spacing<'_> {
             "linspace" => {
                 let step = (trained - 1.) / (points - 1).max(1) as f64;
                 let at = |i: usize| if i + 1 == points && i > 0 { trained - 1. } else { i as f64 * step };
-                let whole = |time: f64| if self.whole { time.round_ties_even() } else { f64::from(time as f32) };
+                let whole =
+                    |time: f64| if self.whole { time.round_ties_even() } else { f64::from(time as f32) };
                 kept((0..points).map(|i| whole(at(i))).collect())
             }
             "leading" => {
@@ -185,7 +189,8 @@ pub fn between(values: &[f64], place: f64) -> f64 {
 /// The time at which training had a noise level, by logarithms.
 pub fn time_of(sigma: f64, sigmas: &[f64]) -> f64 {
     let level = sigma.max(1e-10).ln();
-    let low = sigmas.iter().filter(|sigma| sigma.ln() <= level).count().saturating_sub(1).min(sigmas.len() - 2);
+    let low =
+        sigmas.iter().filter(|sigma| sigma.ln() <= level).count().saturating_sub(1).min(sigmas.len() - 2);
     let (below, above) = (sigmas[low].ln(), sigmas[low + 1].ln());
     let part = ((below - level) / (below - above)).clamp(0., 1.);
     (1. - part) * low as f64 + part * (low + 1) as f64

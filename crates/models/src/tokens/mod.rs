@@ -4,6 +4,7 @@
 //! SentencePiece's `tokenizer.model` (`sentencepiece`, `pieces`), GPT-2's `vocab.json` with `merges.txt` and `added_tokens.json` (`byte_level`),
 //! and the vocabulary in a GGUF file (`gguf`).
 //!
+//! - `clip`: prompts of diffusion models
 //! - `chat`: a conversation as the text that a model was taught to answer
 //! - `learned`: a tokenizer of one's own
 //! - `stream`: text as ids come, never in the middle of a character
@@ -11,6 +12,7 @@
 
 mod byte_level;
 pub mod chat;
+mod clip;
 mod gguf;
 mod learned;
 mod pieces;
@@ -19,6 +21,7 @@ mod spm;
 mod stream;
 pub mod translation;
 
+pub use clip::{ClipTokens, learn_clip};
 pub use learned::{LearnedTokens, learn_with_marks};
 pub use stream::Stream;
 

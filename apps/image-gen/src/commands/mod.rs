@@ -1,0 +1,29 @@
+//! What each verb does at the terminal.
+
+pub mod train;
+
+use hub::Want;
+
+/// What a repository must hold to be a model of this app.
+pub const WANTS: &[Want<'static>] = &[
+    Want::required(&["model_index.json"]),
+    Want::required(&["scheduler/scheduler_config.json"]),
+    Want::required(&["unet/config.json"]),
+    Want::required(&[
+        "unet/diffusion_pytorch_model.safetensors",
+        "unet/diffusion_pytorch_model*.safetensors",
+    ]),
+    Want::required(&["text_encoder/config.json"]),
+    Want::required(&["text_encoder/model.safetensors", "text_encoder/model*.safetensors"]),
+    Want::required(&["tokenizer/*.*"]),
+    Want::optional(&["unet/*.index*.json"]),
+    Want::optional(&["text_encoder/*.index*.json"]),
+    Want::optional(&["text_encoder_2/config.json"]),
+    Want::optional(&["text_encoder_2/model.safetensors", "text_encoder_2/model*.safetensors"]),
+    Want::optional(&["text_encoder_2/*.index*.json"]),
+    Want::optional(&["tokenizer_2/*.*"]),
+    Want::optional(&["vae/config.json"]),
+    Want::optional(&["vae/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model*.safetensors"]),
+    Want::optional(&["README.md"]),
+    Want::optional(&["LICENSE*"]),
+];

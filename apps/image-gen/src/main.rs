@@ -1,0 +1,25 @@
+//! Pictures from words: parse, find the model, draw, write.
+
+mod cli;
+mod commands;
+
+use ::cli::Exit;
+
+use crate::cli::{Cli, Verb};
+
+/// The built-in model: the files of its folder.
+const EMBEDDED: Option<hub::Embedded> = None;
+
+fn main() -> std::process::ExitCode {
+    ::cli::start();
+    ::cli::report(run(::cli::parse()))
+}
+
+fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.verb {
+        None => Ok(Exit::Done),
+        Some(Verb::Train(train)) => commands::train::run(&train),
+        Some(Verb::Models(models)) => models.run("image-gen", EMBEDDED, commands::WANTS).map(Exit::from),
+        Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
+    }
+}
