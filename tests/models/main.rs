@@ -6,6 +6,7 @@ mod beam;
 mod checkpoint;
 mod clip;
 mod decoding;
+mod diffusion;
 mod gguf;
 mod golden;
 mod hifi_gan;

@@ -43,7 +43,19 @@ const METADATA: &str = "metadata.jsonl";
 const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "webp", "gif", "bmp"];
 /// Words that cameras and programs put into names.
 const SILENT: [&str; 14] = [
-    "img", "dsc", "dscn", "dscf", "pxl", "mvimg", "image", "photo", "picture", "screenshot", "copy", "png", "jpg",
+    "img",
+    "dsc",
+    "dscn",
+    "dscf",
+    "pxl",
+    "mvimg",
+    "image",
+    "photo",
+    "picture",
+    "screenshot",
+    "copy",
+    "png",
+    "jpg",
     "jpeg",
 ];
 
@@ -73,7 +85,8 @@ pub fn read(places: &[PathBuf], size: u32, held_out: f64) -> Result<Corpus> {
                 Some(captions) => captions.clone(),
                 None => vec![beside(file)?.unwrap_or_else(|| named(place, file))],
             };
-            let kind = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().to_string();
+            let kind =
+                file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().to_string();
             let side = if share(file) < held_out { &mut corpus.held_out } else { &mut corpus.train };
             side.extend(captions.into_iter().map(|caption| Example {
                 path: file.clone(),
@@ -162,7 +175,8 @@ fn named(place: &Path, picture: &Path) -> String {
 /// A number from 0 to 1 that is the picture's own.
 fn share(picture: &Path) -> f64 {
     let name = picture.file_name().unwrap_or_default().to_string_lossy();
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let hash =
+        name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     let mixed = (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     (mixed >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_picture_comes_back_as_it_was() {
-        let rgba = (0..8 * 4u32).flat_map(|i| if i % 3 == 0 { [0; 4] } else { [i as u8, 200, 3 * i as u8, 255] });
+        let rgba =
+            (0..8 * 4u32).flat_map(|i| if i % 3 == 0 { [0; 4] } else { [i as u8, 200, 3 * i as u8, 255] });
         let picture = Pixels { width: 8, height: 4, rgba: rgba.collect() };
         let xs = to_tensor(&[&picture, &picture], 4, &Device::Cpu).unwrap();
         let back = shuffle(&unshuffle(&xs, 2).unwrap(), 2).unwrap();

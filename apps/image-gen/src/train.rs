@@ -250,7 +250,12 @@ impl Pictures<'_> {
     }
 
     /// The loss on some pictures, each told something, with noise from `rng`.
-    fn loss_of(&self, pictures: &[&Pixels], prompts: &[String], rng: &mut Rng) -> candle_core::Result<Tensor> {
+    fn loss_of(
+        &self,
+        pictures: &[&Pixels],
+        prompts: &[String],
+        rng: &mut Rng,
+    ) -> candle_core::Result<Tensor> {
         let (count, nets) = (pictures.len(), &self.plan.nets);
         let data = pixels::to_tensor(pictures, nets.channels(), self.device)?;
         let data = pixels::unshuffle(&data, nets.patch)?;
@@ -277,7 +282,8 @@ impl Pictures<'_> {
 
     fn sheet(&self) -> candle_core::Result<Vec<Pixels>> {
         let (prompts, nets) = (&self.plan.prompts, &self.plan.nets);
-        let all: Vec<String> = vec![String::new(); prompts.len()].into_iter().chain(prompts.iter().cloned()).collect();
+        let all: Vec<String> =
+            vec![String::new(); prompts.len()].into_iter().chain(prompts.iter().cloned()).collect();
         let told = Told { context: self.states(&all)?.detach(), added: None, guidance: None };
         let guidance = Some(Guidance { scale: SHEET_GUIDANCE, rescale: 0. });
         let denoiser = Denoiser { unet: &self.unet, told: &told, guidance, beside: None };
@@ -305,10 +311,13 @@ fn mirrored(pixels: &Pixels) -> Pixels {
 
 impl Task for Pictures<'_> {
     fn fingerprint(&self) -> String {
-        let bytes = self.corpus.train.iter().flat_map(|example| {
-            example.caption.bytes().chain(example.pixels.rgba.iter().copied())
-        });
-        let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let bytes = self
+            .corpus
+            .train
+            .iter()
+            .flat_map(|example| example.caption.bytes().chain(example.pixels.rgba.iter().copied()));
+        let hash =
+            bytes.fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
         let Plan { nets, batch, mirror, base, .. } = self.plan;
         let base = base.as_deref().map_or(String::new(), |base| format!(", from {base:.12}"));
         format!(
@@ -329,8 +338,11 @@ impl Task for Pictures<'_> {
             .iter()
             .map(|example| (self.plan.mirror && rng.uniform() < 0.5).then(|| mirrored(&example.pixels)))
             .collect();
-        let pictures: Vec<&Pixels> =
-            drawn.iter().zip(&turned).map(|(example, turned)| turned.as_ref().unwrap_or(&example.pixels)).collect();
+        let pictures: Vec<&Pixels> = drawn
+            .iter()
+            .zip(&turned)
+            .map(|(example, turned)| turned.as_ref().unwrap_or(&example.pixels))
+            .collect();
         Ok(Loss { value: self.loss_of(&pictures, &prompts, rng)?, items: count })
     }
 
@@ -373,7 +385,9 @@ const TOKEN_KINDS: usize = 3000;
 /// A disk that cannot be written, weights beyond f16.
 pub fn write(folder: &Path, plan: &Plan, fitted: &Fitted, tokenizer: &[(String, Vec<u8>)]) -> Result<()> {
     let part = |prefix: &str| -> Vec<(String, Tensor)> {
-        let own = |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix(prefix)?.to_string(), tensor.clone()));
+        let own = |(name, tensor): (&String, &Tensor)| {
+            Some((name.strip_prefix(prefix)?.to_string(), tensor.clone()))
+        };
         fitted.weights.iter().filter_map(own).collect()
     };
     let mut unet = serde_json::to_value(&plan.nets.unet)?;

@@ -210,7 +210,8 @@ impl Pixels {
 
     /// Cut to the sides' ratio around the middle, then of these sides.
     pub fn fitted(&self, width: u32, height: u32) -> Self {
-        let scale = (f64::from(self.width) / f64::from(width)).min(f64::from(self.height) / f64::from(height));
+        let scale =
+            (f64::from(self.width) / f64::from(width)).min(f64::from(self.height) / f64::from(height));
         let kept = |side: u32, most: u32| ((f64::from(side) * scale).round() as u32).clamp(1, most);
         let (wide, high) = (kept(width, self.width), kept(height, self.height));
         let (left, top) = ((self.width - wide) / 2, (self.height - high) / 2);
@@ -322,7 +323,8 @@ mod tests {
 
     #[test]
     fn what_is_no_picture_is_refused_in_a_line() {
-        for bytes in [&b""[..], b"GIF89a", b"\x89PNG\r\n\x1a\n", b"hello, picture", &[0xff, 0xd8, 0xff, 0xe0]] {
+        for bytes in [&b""[..], b"GIF89a", b"\x89PNG\r\n\x1a\n", b"hello, picture", &[0xff, 0xd8, 0xff, 0xe0]]
+        {
             let said = Pixels::decode(bytes).unwrap_err().to_string();
             assert!(said.starts_with("not a picture that can be read: ") && !said.contains('\n'), "{said}");
         }

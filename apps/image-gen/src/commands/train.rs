@@ -95,8 +95,7 @@ fn prompts(args: &Train, corpus: &Corpus) -> Vec<String> {
 }
 
 fn draw_sheet(path: &Path, pictures: &[Pixels]) -> Result<()> {
-    let shown: Vec<Pixels> =
-        pictures.iter().map(|picture| picture.over(GROUND).enlarged(SCALE)).collect();
+    let shown: Vec<Pixels> = pictures.iter().map(|picture| picture.over(GROUND).enlarged(SCALE)).collect();
     let [red, green, blue] = GROUND;
     let sheet = Pixels::sheet(&shown, COLUMNS, 4, [red, green, blue, 255]);
     batch::write_bytes(path, &sheet.encode(Format::Png, &[])?, true)?;

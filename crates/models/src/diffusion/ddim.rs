@@ -20,11 +20,8 @@ struct Steps {
 impl Steps {
     fn new(config: &Config, schedule: Schedule, steps: usize) -> Result<Self> {
         let spacing = Spacing {
-            name: config.timestep_spacing.as_deref().unwrap_or("leading"),
-            offset: config.steps_offset.unwrap_or(0),
-            trained: schedule.len(),
-            more: false,
             whole: true,
+            ..Spacing::new(config.timestep_spacing.as_deref().unwrap_or("leading"), config, &schedule)
         };
         let range = config.clip_sample.unwrap_or(true).then(|| config.clip_sample_range.unwrap_or(1.));
         let (times, stride) = (spacing.times(steps)?, schedule.len() / steps);
@@ -49,7 +46,8 @@ impl Steps {
     }
 
     fn sampler(times: Vec<f64>, solver: impl Solver + 'static) -> Sampler {
-        Sampler { times, first: 1., solver: Box::new(solver) }
+        let steps = times.len();
+        Sampler { times, first: 1., steps, order: 1, solver: Box::new(solver) }
     }
 }
 
@@ -95,7 +93,9 @@ pub fn ddpm(config: &Config, schedule: Schedule, steps: usize) -> Result<Sampler
 
 impl Solver for Ddpm {
     fn step(&mut self, step: usize, xs: &Tensor, output: &Tensor, draw: &mut Draw) -> Result<Tensor> {
-        let (alpha, after) = self.0.left(step)?;
+        let alpha = self.0.schedule.alpha(self.0.times[step] as usize)?;
+        let next = self.0.times.get(step + 1);
+        let after = next.map_or(Ok(1.), |time| self.0.schedule.alpha(*time as usize))?;
         let (data, _) = self.0.parts(xs, output, alpha)?;
         let kept = alpha / after;
         let from_data = after.sqrt() * (1. - kept) / (1. - alpha);

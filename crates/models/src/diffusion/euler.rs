@@ -17,18 +17,14 @@ pub fn euler(config: &Config, schedule: &Schedule, steps: usize) -> Result<Sampl
     let mut sigmas: Vec<f64> = match config.interpolation_type.as_deref().unwrap_or("linear") {
         "linear" => times.iter().map(|time| schedule::between(&trained, *time)).collect(),
         "log_linear" => {
-            // as many and one more, of which the least is left out
-            let mut levels = schedule::exponential(trained[trained.len() - 1], trained[0], steps + 1);
-            levels.truncate(steps);
-            levels
+            // the last step ends in the least of training's, not in none
+            schedule::exponential(trained[trained.len() - 1], trained[0], steps + 1)
         }
         other => refuse!("scheduler_config.json: interpolation_type `{other}` is not supported"),
     };
-    let karras = config.use_karras_sigmas == Some(true);
-    if karras || config.use_exponential_sigmas == Some(true) {
+    if let Some(spread) = schedule::spread(config) {
         let most = config.sigma_max.unwrap_or(sigmas[0]);
         let least = config.sigma_min.unwrap_or(sigmas[sigmas.len() - 1]);
-        let spread = if karras { schedule::karras } else { schedule::exponential };
         sigmas = spread(most, least, steps);
         times = sigmas.iter().map(|sigma| schedule::time_of(*sigma, &trained)).collect();
     }
@@ -54,18 +50,22 @@ pub fn ancestral(config: &Config, schedule: &Schedule, steps: usize) -> Result<S
 
 fn spacing<'a>(config: &'a Config, schedule: &Schedule) -> Spacing<'a> {
     Spacing {
-        name: config.timestep_spacing.as_deref().unwrap_or("linspace"),
-        offset: config.steps_offset.unwrap_or(0),
-        trained: schedule.len(),
-        more: false,
         whole: false,
+        ..Spacing::new(config.timestep_spacing.as_deref().unwrap_or("linspace"), config, schedule)
     }
 }
 
 fn sampler(config: &Config, times: Vec<f64>, solver: Euler) -> Sampler {
+    let steps = times.len();
     let most = solver.sigmas.iter().copied().fold(0., f64::max);
     let leading = config.timestep_spacing.as_deref() == Some("leading");
-    Sampler { times, first: if leading { most.hypot(1.) } else { most }, solver: Box::new(solver) }
+    Sampler {
+        times,
+        first: if leading { most.hypot(1.) } else { most },
+        steps,
+        order: 1,
+        solver: Box::new(solver),
+    }
 }
 
 impl Solver for Euler {

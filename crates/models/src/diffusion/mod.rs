@@ -3,9 +3,14 @@
 
 mod config;
 mod ddim;
+mod dpm;
 mod euler;
+mod flow;
+mod heun;
+mod lcm;
 mod pndm;
 mod schedule;
+mod unipc;
 
 pub use config::{Config, Kind, NAMES};
 
@@ -19,6 +24,10 @@ pub type Draw<'a> = dyn FnMut() -> Result<Tensor> + 'a;
 pub struct Sampler {
     times: Vec<f64>,
     first: f64,
+    /// As they were asked for.
+    steps: usize,
+    /// Times a step.
+    order: usize,
     solver: Box<dyn Solver>,
 }
 
@@ -52,7 +61,11 @@ impl Sampler {
             Kind::Pndm => pndm::pndm(config, schedule, steps),
             Kind::Euler => euler::euler(config, &schedule, steps),
             Kind::EulerAncestral => euler::ancestral(config, &schedule, steps),
-            other => refuse!("{other:?}: this sampler is not supported"),
+            Kind::Heun => heun::heun(config, &schedule, steps),
+            Kind::Dpm => dpm::dpm(config, &schedule, steps),
+            Kind::UniPc => unipc::unipc(config, &schedule, steps),
+            Kind::Lcm => lcm::lcm(config, schedule, steps),
+            Kind::FlowEuler => flow::euler(config, steps),
         }
     }
 
@@ -68,8 +81,8 @@ impl Sampler {
 
     /// The step to begin at when so much of given data is to be made anew: 1 is all of it.
     pub fn begin(&self, strength: f64) -> usize {
-        let steps = self.times.len();
-        steps - ((steps as f64 * strength) as usize).min(steps)
+        let kept = self.steps - ((self.steps as f64 * strength) as usize).min(self.steps);
+        kept * self.order
     }
 
     /// Data with the noise of a step's beginning.

@@ -31,11 +31,8 @@ pub fn pndm(config: &Config, schedule: Schedule, steps: usize) -> Result<Sampler
         refuse!("scheduler_config.json: prediction_type `sample` is not supported by PNDM");
     }
     let spacing = Spacing {
-        name: config.timestep_spacing.as_deref().unwrap_or("leading"),
-        offset: config.steps_offset.unwrap_or(0),
-        trained: schedule.len(),
-        more: false,
         whole: true,
+        ..Spacing::new(config.timestep_spacing.as_deref().unwrap_or("leading"), config, &schedule)
     };
     let plain = spacing.times(steps)?;
     let stride = schedule.len() / steps;
@@ -67,7 +64,7 @@ pub fn pndm(config: &Config, schedule: Schedule, steps: usize) -> Result<Sampler
         origin: None,
         sum: None,
     };
-    Ok(Sampler { times, first: 1., solver: Box::new(solver) })
+    Ok(Sampler { times, first: 1., steps, order: 1, solver: Box::new(solver) })
 }
 
 impl Pndm {

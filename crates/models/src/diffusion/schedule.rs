@@ -97,11 +97,15 @@ impl Schedule {
     }
 }
 
-// PyTorch's linspace: from both ends
+// PyTorch's linspace: from both ends, each value rounded once
 fn evenly(first: f32, last: f32, count: usize) -> Vec<f32> {
     let step = (last - first) / (count - 1) as f32;
     let at = |i: usize| {
-        if i < count / 2 { first + step * i as f32 } else { last - step * (count - i - 1) as f32 }
+        if i < count / 2 {
+            step.mul_add(i as f32, first)
+        } else {
+            (-step).mul_add((count - i - 1) as f32, last)
+        }
     };
     (0..count).map(at).collect()
 }
@@ -145,33 +149,42 @@ pub struct Spacing<'a> {
     pub offset: usize,
     /// Times of training.
     pub trained: usize,
+    /// Of these, from the least noisy on, those that are asked at.
+    pub asked: usize,
     /// Whether there is a time more, at the end, which is not asked at.
     pub more: bool,
     /// Whether they are whole numbers where they are spread evenly.
     pub whole: bool,
 }
 
-impl Spacing<'_> {
+impl<'a> Spacing<'a> {
+    /// As the configuration has it, with times that are no whole numbers.
+    pub fn new(name: &'a str, config: &Config, schedule: &Schedule) -> Self {
+        let asked = config.lambda_min_clipped.map_or(schedule.len(), |least| schedule.clipped(least));
+        let offset = config.steps_offset.unwrap_or(0);
+        Self { name, offset, trained: schedule.len(), asked: asked.max(1), more: false, whole: false }
+    }
+
     /// So many times, the noisiest first.
     pub fn times(&self, steps: usize) -> Result<Vec<f64>> {
-        let (trained, points) = (self.trained as f64, steps + usize::from(self.more));
+        let (asked, points) = (self.asked as f64, steps + usize::from(self.more));
         let kept = |times: Vec<f64>| times.into_iter().rev().take(steps).collect::<Vec<f64>>();
         Ok(match self.name {
             "linspace" => {
-                let step = (trained - 1.) / (points - 1).max(1) as f64;
-                let at = |i: usize| if i + 1 == points && i > 0 { trained - 1. } else { i as f64 * step };
+                let step = (asked - 1.) / (points - 1).max(1) as f64;
+                let at = |i: usize| if i + 1 == points && i > 0 { asked - 1. } else { i as f64 * step };
                 let whole =
                     |time: f64| if self.whole { time.round_ties_even() } else { f64::from(time as f32) };
                 kept((0..points).map(|i| whole(at(i))).collect())
             }
             "leading" => {
-                let ratio = self.trained / points;
+                let ratio = self.asked / points;
                 kept((0..points).map(|i| (i * ratio + self.offset) as f64).collect())
             }
             "trailing" => {
                 let ratio = self.trained as f64 / steps as f64;
-                let count = (trained / ratio).ceil() as usize;
-                (0..count).map(|i| (trained - i as f64 * ratio).round_ties_even() - 1.).collect()
+                let count = (asked / ratio).ceil() as usize;
+                (0..count).map(|i| (asked - i as f64 * ratio).round_ties_even() - 1.).collect()
             }
             other => refuse!("scheduler_config.json: timestep_spacing `{other}` is not supported"),
         })
@@ -189,11 +202,24 @@ pub fn between(values: &[f64], place: f64) -> f64 {
 /// The time at which training had a noise level, by logarithms.
 pub fn time_of(sigma: f64, sigmas: &[f64]) -> f64 {
     let level = sigma.max(1e-10).ln();
+    // those of training are f32 there, and their logarithms too
+    let log = |sigma: &f64| f64::from((*sigma as f32).ln());
     let low =
-        sigmas.iter().filter(|sigma| sigma.ln() <= level).count().saturating_sub(1).min(sigmas.len() - 2);
-    let (below, above) = (sigmas[low].ln(), sigmas[low + 1].ln());
+        sigmas.iter().filter(|sigma| log(sigma) <= level).count().saturating_sub(1).min(sigmas.len() - 2);
+    let (below, above) = (log(&sigmas[low]), log(&sigmas[low + 1]));
     let part = ((below - level) / (below - above)).clamp(0., 1.);
     (1. - part) * low as f64 + part * (low + 1) as f64
+}
+
+/// How noise levels are spread where not as the times are.
+pub fn spread(config: &Config) -> Option<fn(f64, f64, usize) -> Vec<f64>> {
+    match (config.use_karras_sigmas, config.use_exponential_sigmas, config.use_lu_lambdas) {
+        (Some(true), _, _) => Some(karras),
+        (_, Some(true), _) => Some(exponential),
+        // evenly by the logarithm of signal to noise, which is that of noise alone
+        (_, _, Some(true)) => Some(exponential),
+        _ => None,
+    }
 }
 
 /// Noise levels from the greatest to the least, closer together where there is little noise (Karras et al., 2022).

@@ -12,7 +12,8 @@ use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer};
 
 const FIRST: &str = "<|startoftext|>";
 const LAST: &str = "<|endoftext|>";
-const WORDS: &str = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+const WORDS: &str =
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 /// Most tokens of a text where the tokenizer's files do not say.
 const LENGTH: usize = 77;
 const SPECIAL: &str = "special_tokens_map.json";
@@ -61,7 +62,13 @@ impl ClipTokens {
         let (first, last) = (named("bos_token", FIRST)?, named("eos_token", LAST)?);
         let pad = named("pad_token", LAST)?;
         let length = config.get("model_max_length").and_then(Value::as_u64).map_or(LENGTH, |n| n as usize);
-        Ok(Self { first, last, pad, length: if (3..=1 << 16).contains(&length) { length } else { LENGTH }, tokens })
+        Ok(Self {
+            first,
+            last,
+            pad,
+            length: if (3..=1 << 16).contains(&length) { length } else { LENGTH },
+            tokens,
+        })
     }
 
     /// The tokens of some words, without beginning or end.
