@@ -1,1 +1,5 @@
-fn main() {}
+//! What image-gen promises, from outside.
+
+#![allow(clippy::unwrap_used)]
+
+mod parity;

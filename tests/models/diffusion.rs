@@ -37,9 +37,9 @@ fn sampled(
     draw: &mut dyn FnMut() -> Result<Tensor>,
 ) -> Result<Vec<Tensor>> {
     let mut after = vec![];
-    sampler.run(from, begin, draw, &mut net, &mut |_, xs| {
-        after.push(xs.clone());
-        Ok(())
+    sampler.run(from, begin, draw, &mut net, &mut |step| {
+        after.push(step.made.clone());
+        Ok(step.made)
     })?;
     Ok(after)
 }

@@ -297,7 +297,7 @@ impl Pictures<'_> {
             &begin,
             &mut || candle_core::bail!("a sampler that draws"),
             &mut |xs, time| Ok(denoiser.predict(xs, time)?.detach()),
-            &mut |_, _| Ok(()),
+            &mut |step| Ok(step.made),
         )?;
         pixels::from_tensor(&pixels::shuffle(&xs, nets.patch)?)
     }

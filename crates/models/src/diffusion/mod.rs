@@ -94,7 +94,8 @@ impl Sampler {
         mix(&[(kept, data), (added, noise)])
     }
 
-    /// Samples, beginning at a step. The net is given what is sampled and the time; `after` gets each step's result.
+    /// Samples, beginning at a step. The net is given what is sampled and the time; `after` gets what each step made, and
+    /// says what goes on.
     ///
     /// # Errors
     /// Those of the net, of `draw` and of `after`.
@@ -104,15 +105,40 @@ impl Sampler {
         xs: &Tensor,
         draw: &mut Draw,
         net: &mut dyn FnMut(&Tensor, f64) -> Result<Tensor>,
-        after: &mut dyn FnMut(usize, &Tensor) -> Result<()>,
+        after: &mut dyn FnMut(Step) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let mut xs = xs.clone();
         for (step, time) in self.times.iter().enumerate().skip(from) {
             let output = net(&(&xs * self.solver.scale(step))?, *time)?;
-            xs = self.solver.step(step, &xs, &output, draw)?;
-            after(step, &xs)?;
+            let made = self.solver.step(step, &xs, &output, draw)?;
+            let is_last = step + 1 == self.times.len();
+            let next = if is_last { None } else { Some(self.solver.noised(step + 1)?) };
+            xs = after(Step { number: step, made, next })?;
         }
         Ok(xs)
+    }
+}
+
+/// What a step made.
+pub struct Step {
+    /// Its number: that of its time.
+    pub number: usize,
+    /// What is sampled, after it.
+    pub made: Tensor,
+    /// The factors of data and of noise at the beginning of the next; none after the last.
+    next: Option<(f64, f64)>,
+}
+
+impl Step {
+    /// Data with the noise that there is after this step: none after the last.
+    ///
+    /// # Errors
+    /// For shapes that differ.
+    pub fn noised(&self, data: &Tensor, noise: &Tensor) -> Result<Tensor> {
+        match self.next {
+            Some((kept, added)) => mix(&[(kept, data), (added, noise)]),
+            None => Ok(data.clone()),
+        }
     }
 }
 

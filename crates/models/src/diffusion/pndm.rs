@@ -84,7 +84,7 @@ impl Pndm {
     /// One of the four parts of a step of Runge and Kutta.
     fn part(&mut self, step: usize, xs: &Tensor, output: &Tensor) -> Result<Tensor> {
         let part = self.done % 4;
-        let to = self.times[step] as i64 - if part % 2 == 0 { (self.stride / 2) as i64 } else { 0 };
+        let to = self.times[step] as i64 - if part.is_multiple_of(2) { (self.stride / 2) as i64 } else { 0 };
         let from = self.times[self.done / 4 * 4] as i64;
         let share = (output * if part == 0 || part == 3 { 1. / 6. } else { 1. / 3. })?;
         let sum = self.sum.take().map_or(Ok(share.clone()), |sum| sum + &share)?;

@@ -211,8 +211,11 @@ pub fn time_of(sigma: f64, sigmas: &[f64]) -> f64 {
     (1. - part) * low as f64 + part * (low + 1) as f64
 }
 
+/// From the greatest of so many noise levels to the least.
+pub type Spread = fn(f64, f64, usize) -> Vec<f64>;
+
 /// How noise levels are spread where not as the times are.
-pub fn spread(config: &Config) -> Option<fn(f64, f64, usize) -> Vec<f64>> {
+pub fn spread(config: &Config) -> Option<Spread> {
     match (config.use_karras_sigmas, config.use_exponential_sigmas, config.use_lu_lambdas) {
         (Some(true), _, _) => Some(karras),
         (_, Some(true), _) => Some(exponential),
