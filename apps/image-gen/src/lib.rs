@@ -6,16 +6,20 @@
 //! - `denoise`: the net asked once, guided
 //! - `autoencoder`: pictures <-> latents, in tiles where they are large
 //! - `pixels`: pictures <-> tensors
+//! - `recipe`: how a picture was made, inside of it
 //! - `corpus`: a folder of pictures -> what there is to learn
+//! - `evaluate`: a judge of pictures, copies, distances of sets
 //! - `train`: pictures with captions -> a model in diffusers' layout
 
 pub mod autoencoder;
 pub mod corpus;
 pub mod denoise;
+pub mod evaluate;
 pub mod generate;
 pub mod model;
 pub mod pixels;
 pub mod prompt;
+pub mod recipe;
 pub mod train;
 
 pub use autoencoder::Autoencoder;

@@ -17,8 +17,11 @@ fn main() -> std::process::ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.verb {
-        None => Ok(Exit::Done),
+        None => commands::generate::run(&cli.generate),
+        Some(Verb::Show(show)) => commands::show::run(&show),
+        Some(Verb::Again(again)) => commands::again::run(&again),
         Some(Verb::Train(train)) => commands::train::run(&train),
+        Some(Verb::Evaluate(evaluate)) => commands::evaluate::run(&evaluate),
         Some(Verb::Models(models)) => models.run("image-gen", EMBEDDED, commands::WANTS).map(Exit::from),
         Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
     }

@@ -379,6 +379,10 @@ pub fn learn_tokens(corpus: &Corpus) -> Result<Vec<(String, Vec<u8>)>> {
 /// The most kinds of tokens: words that come twice have one of their own before that.
 const TOKEN_KINDS: usize = 3000;
 
+/// What a model asks for where its user does not.
+const STEPS: usize = 30;
+const GUIDANCE: f64 = 4.;
+
 /// Writes what a training gave in diffusers' layout; weights in f16. `tokenizer` is the files of that folder.
 ///
 /// # Errors
@@ -410,7 +414,9 @@ pub fn write(folder: &Path, plan: &Plan, fitted: &Fitted, tokenizer: &[(String, 
     save_diffusers(&folder.join("unet"), &unet, &part(UNET_PART), DType::F16)?;
     let index = json!({
         "_class_name": "StableDiffusionPipeline",
+        "_guidance_scale": GUIDANCE,
         "_pixel_shuffle": plan.nets.patch,
+        "_steps": STEPS,
         "feature_extractor": [null, null],
         "requires_safety_checker": false,
         "safety_checker": [null, null],

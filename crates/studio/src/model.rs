@@ -6,12 +6,19 @@ use cli::{ModelArgs, Progress};
 use hub::{Embedded, Location, Resolved, Want};
 use models::checkpoint::Files;
 
-/// The weights of a model in one file.
-pub const WEIGHTS: &str = "model.safetensors";
-/// The same in one of diffusers' nets.
-pub const DIFFUSERS: &str = "diffusion_pytorch_model.safetensors";
-/// What names the files of a model whose weights are in several.
-pub const INDEX: &str = "model.safetensors.index.json";
+/// Weights in one file as transformers and diffusers name it, or the file that names those of several.
+const WEIGHTS: [&str; 10] = [
+    "model.safetensors",
+    "diffusion_pytorch_model.safetensors",
+    "model.safetensors.index.json",
+    "diffusion_pytorch_model.safetensors.index.json",
+    "model.fp16.safetensors",
+    "diffusion_pytorch_model.fp16.safetensors",
+    "model.fp16.safetensors.index.json",
+    "diffusion_pytorch_model.fp16.safetensors.index.json",
+    "model.safetensors.index.fp16.json",
+    "diffusion_pytorch_model.safetensors.index.fp16.json",
+];
 /// No index of weights is larger, and no weights that are hashed from memory.
 const LIMIT: u64 = 1 << 32;
 
@@ -35,10 +42,10 @@ pub fn files(location: &Location, beside: &str) -> Result<Files> {
 /// # Errors
 /// Files that are missing or cannot be read.
 pub fn identity(files: &Files) -> Result<String> {
-    let weights = [WEIGHTS, DIFFUSERS].into_iter().find(|name| files.has(name));
-    let content = match (files, weights) {
-        (Files::Dir(folder), Some(name)) => Content::File(folder.join(name)),
-        (files, name) => Content::Bytes(files.read(name.unwrap_or(INDEX), LIMIT)?),
+    let weights = WEIGHTS.into_iter().find(|name| files.has(name)).unwrap_or(WEIGHTS[0]);
+    let content = match files {
+        Files::Dir(folder) => Content::File(folder.join(weights)),
+        files => Content::Bytes(files.read(weights, LIMIT)?),
     };
     Ok(content.digest()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }
@@ -76,13 +83,13 @@ mod tests {
         ));
         let there = files(&Location::Dir(folder.path().into()), "").unwrap();
         assert!(identity(&there).is_err());
-        std::fs::write(folder.path().join(INDEX), "{}").unwrap();
+        std::fs::write(folder.path().join(WEIGHTS[2]), "{}").unwrap();
         let of_index = identity(&there).unwrap();
-        std::fs::write(folder.path().join(WEIGHTS), "{}").unwrap();
+        std::fs::write(folder.path().join(WEIGHTS[0]), "{}").unwrap();
         assert_eq!(identity(&there).unwrap(), of_index);
-        std::fs::write(folder.path().join(WEIGHTS), "more").unwrap();
+        std::fs::write(folder.path().join(WEIGHTS[0]), "more").unwrap();
         assert_ne!(identity(&there).unwrap(), of_index);
-        const INSIDE: &[(&str, &[u8])] = &[(WEIGHTS, b"more")];
+        const INSIDE: &[(&str, &[u8])] = &[(WEIGHTS[0], b"more")];
         let inside = files(&Location::Embedded(INSIDE), "").unwrap();
         assert_eq!(identity(&inside).unwrap(), identity(&there).unwrap());
     }

@@ -1,5 +1,11 @@
 //! What each verb does at the terminal.
 
+pub mod again;
+pub mod evaluate;
+pub mod generate;
+mod preview;
+pub mod show;
+mod studio;
 pub mod train;
 
 use hub::Want;
@@ -26,4 +32,15 @@ pub const WANTS: &[Want<'static>] = &[
     Want::optional(&["vae/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model*.safetensors"]),
     Want::optional(&["README.md"]),
     Want::optional(&["LICENSE*"]),
+];
+
+/// What a repository must hold to stand in for an autoencoder: one alone, or a whole model.
+pub const VAE_WANTS: &[Want<'static>] = &[
+    Want::required(&["config.json", "vae/config.json"]),
+    Want::required(&[
+        "diffusion_pytorch_model.safetensors",
+        "diffusion_pytorch_model.fp16.safetensors",
+        "vae/diffusion_pytorch_model.safetensors",
+        "vae/diffusion_pytorch_model.fp16.safetensors",
+    ]),
 ];

@@ -215,6 +215,26 @@ impl Config {
         })
     }
 
+    /// The name among [`NAMES`] of the sampler that the file names.
+    ///
+    /// # Errors
+    /// For a class that is not supported.
+    pub fn name(&self) -> Result<&'static str> {
+        Ok(match self.kind()? {
+            Kind::Ddpm => "ddpm",
+            Kind::Ddim => "ddim",
+            Kind::Pndm => "pndm",
+            Kind::Euler => "euler",
+            Kind::EulerAncestral => "euler-a",
+            Kind::Heun => "heun",
+            Kind::Dpm if self.algorithm_type.as_deref() == Some("sde-dpmsolver++") => "dpmpp-sde",
+            Kind::Dpm => "dpmpp-2m-karras",
+            Kind::UniPc => "unipc",
+            Kind::Lcm => "lcm",
+            Kind::FlowEuler => "flow-euler",
+        })
+    }
+
     /// The same for another sampler: what is written stays, and the rest takes that one's defaults, as in diffusers'
     /// `from_config`.
     ///

@@ -1,6 +1,7 @@
 //! One architecture a file or folder, whichever app uses it.
 
 mod checks;
+pub mod classifier;
 pub mod clip;
 pub mod hifi_gan;
 pub mod llama;
