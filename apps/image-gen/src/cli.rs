@@ -197,6 +197,10 @@ pub struct Evaluate {
     #[arg(long, value_name = "P", default_value_t = 0.05, value_parser = values::held_out)]
     pub held_out: f64,
 
+    /// Ask for this folder's kind alone [default: for all, as often as they are there]
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+
     /// Pictures to make
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     pub count: u32,

@@ -74,13 +74,19 @@ fn report(
     progress: &Progress,
 ) -> Result<Report> {
     let seed = args.compute.seed.unwrap_or(0);
-    let known = |example: &&Example| judge.kinds.binary_search(&example.kind).is_ok();
+    if let Some(kind) = args.kind.as_ref().filter(|kind| !judge.kinds.contains(kind)) {
+        bail!("--kind {kind}: there are {}", judge.kinds.join(", "));
+    }
+    let known = |example: &&Example| match &args.kind {
+        Some(kind) => example.kind == *kind,
+        None => judge.kinds.contains(&example.kind),
+    };
     let (train, held_out): (Vec<&Example>, Vec<&Example>) = (
         distinct(train).into_iter().filter(known).collect(),
         distinct(held_out).into_iter().filter(known).collect(),
     );
-    if held_out.len() < 20 {
-        bail!("{} held-out pictures are too few to measure on: it takes 20", held_out.len());
+    if held_out.len() < 2 {
+        bail!("{} held-out pictures are too few to measure on: raise --held-out", held_out.len());
     }
     // kinds are asked for as often as they are there
     let mut rng = Rng::at(seed, &[1]);

@@ -59,12 +59,12 @@ pub fn run(args: &Train) -> Result<Exit> {
             shape.nets(&tokens)
         }
     };
-    let options = learning::options(&args.train, &args.compute, [1e-3, 3e-4])?;
+    let options = learning::options(&args.train, &args.compute, [8e-4, 2e-4])?;
     let options = Options { weight_decay: 0.01, average: Some(0.999), keep_best: false, ..options };
     let plan = Plan {
         nets,
         tokens,
-        batch: args.train.batch.unwrap_or(32),
+        batch: args.train.batch.unwrap_or(16),
         mirror: args.mirror,
         base: base.as_ref().map(|base| studio::model::identity(&base.files.below("unet"))).transpose()?,
         prompts: prompts(args, &corpus),

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Trains the embedded model of image-gen and measures it.
+#
+#   scripts/train/sprites.sh TILES/ OUT/
+#
+# TILES/  the tiles of Dungeon Crawl Stone Soup (crawl/tiles, CC0), with TILES_UNDER_UNKNOWN_LICENSE.md
+# OUT/    becomes the model; a run that was cut off goes on from there
+#
+# An hour and a half or so on two quiet cores; needs Python with Pillow. The last command prints the card's table.
+set -eu
+if [ $# -ne 2 ]; then
+    sed -n '2,9s/^# \{0,1\}//p' "$0"
+    exit 2
+fi
+cargo build --release -p image-gen
+image_gen=${CARGO_TARGET_DIR:-target}/release/image-gen
+tiles=$1 out=$2
+mkdir -p "$out"
+if [ ! -e "$out/model_index.json" ]; then
+    [ -e "$out/pictures/metadata.jsonl" ] || "$(dirname "$0")/prepare_sprites.py" "$tiles" "$out/pictures"
+    "$image_gen" train --data "$out/pictures" --out "$out" --steps 14000 --batch 16 --learning-rate 0.0008 --seed 0 \
+        --samples "a cat" "a red dragon" "a sword" "a blue potion" "a skeleton" "a tree" "a spider" "a gold ring"
+fi
+"$image_gen" evaluate --model "$out" --data "$out/pictures"
