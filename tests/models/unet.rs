@@ -2,7 +2,9 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 use models::checkpoint::{Checkpoint, Files};
+use models::gradients::record;
 use models::layers::init::{seeded, sorted};
+use models::layers::loss::squared_error;
 use models::nets::unet::{Conditions, Config, Each, UNet};
 use std::collections::HashMap;
 
@@ -41,6 +43,30 @@ fn every_variable_gets_a_gradient() -> Result<()> {
         for (name, var) in sorted(&vars) {
             let Some(grad) = grads.get(&var) else { panic!("{name} has no gradient") };
             assert!(grad.sqr()?.sum_all()?.to_scalar::<f32>()? > 0., "{name}: a gradient of zeros");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn recorded_gradients_are_candles() -> Result<()> {
+    for name in GOLDEN {
+        let config: Config = Checkpoint::open(Files::Dir(folder(name)))?.config()?;
+        let vars = candle_nn::VarMap::new();
+        let net = UNet::new(&config, seeded(&vars, 1, &Device::Cpu))?;
+        let golden = expected(name)?;
+        let weights = [1f32, 0.5];
+        let loss = || squared_error(&predict(&net, &golden)?, &golden["prediction"], &weights);
+        let (found, record) = record(loss);
+        let (found, expected) = (record.backward(&found?)?, loss()?.backward()?);
+        for (name, var) in sorted(&vars) {
+            let (Some(a), Some(b)) = (found.get(&var), expected.get(&var)) else {
+                panic!("{name}: no gradient")
+            };
+            // a shift before a norm has a gradient of nothing but rounding
+            let largest = |xs: &Tensor| xs.abs()?.max_all()?.to_scalar::<f32>();
+            let apart = largest(&(a - b)?)?;
+            assert!(apart <= 1e-4 * largest(b)?.max(1e-2), "{name}: {apart}");
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use media::image_file::Pixels;
 use models::checkpoint::{Checkpoint, Files, save, save_diffusers};
 use models::diffusion::{self, Sampler};
 use models::layers::init;
+use models::layers::loss::squared_error;
 use models::nets::clip::{self, ClipText};
 use models::nets::unet::{self, Each, UNet};
 use models::tokens::{ClipTokens, learn_clip};
@@ -272,12 +273,16 @@ impl Pictures<'_> {
         let noisy = (data.broadcast_mul(&kept)? + noise.broadcast_mul(&added)?)?;
         let velocity = (noise.broadcast_mul(&kept)? - data.broadcast_mul(&added)?)?;
         let signal = |alpha: f64| alpha / (1. - alpha).max(1e-9);
-        let weight = column(&|alpha| 2. * signal(alpha).min(MOST_SIGNAL) / (signal(alpha) + 1.))?;
+        let weight = |time: &usize| {
+            let signal = signal(self.alphas[*time]);
+            (2. * signal.min(MOST_SIGNAL) / (signal + 1.)) as f32
+        };
+        let weights: Vec<f32> = times.iter().map(weight).collect();
         let context = self.states(prompts)?;
         let times: Vec<f32> = times.iter().map(|time| *time as f32).collect();
         let conditions = unet::Conditions { context: &context, added: None, guidance: None };
         let said = self.unet.forward(&noisy, &times, conditions)?;
-        (said - velocity)?.sqr()?.broadcast_mul(&weight)?.mean_all()
+        squared_error(&said, &velocity, &weights)
     }
 
     fn sheet(&self) -> candle_core::Result<Vec<Pixels>> {

@@ -187,15 +187,21 @@ impl Record {
                 }
             }
         }
-        // Gradients add up, so what candle's own operators have from here can be followed by itself.
+        // Gradients add up, so what candle's own operators have from here can be followed by itself: by one pass, as
+        // several would go over what lies behind all of them as often.
         let mut store = GradStore::default();
         let (variables, others): (Vec<_>, Vec<_>) =
             sums.sums.into_iter().flatten().partition(|(tensor, _)| tensor.is_variable());
         for (variable, grad) in variables {
             store.insert(&variable, grad);
         }
+        let mut rest: Option<Tensor> = None;
         for (tensor, grad) in others {
-            store.extend((tensor * grad)?.sum_all()?.backward()?)?;
+            let part = (tensor * grad)?.sum_all()?;
+            rest = Some(rest.map_or(Ok(part.clone()), |rest| rest + part)?);
+        }
+        if let Some(rest) = rest {
+            store.extend(rest.backward()?)?;
         }
         Ok(store)
     }

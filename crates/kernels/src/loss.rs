@@ -152,6 +152,67 @@ impl CustomOp1 for CrossEntropy {
     }
 }
 
+/// The mean of the squared differences of `xs` (batch, ...) and `targets` of its shape, each of the batch times its weight. Its
+/// gradient reaches `xs` alone.
+///
+/// # Errors
+/// On shapes that differ, and another number of weights.
+pub fn squared_error(xs: &Tensor, targets: &Tensor, weights: &[f32]) -> Result<Tensor> {
+    if xs.dims() != targets.dims() || xs.dims().first() != Some(&weights.len()) {
+        refuse!("{:?} beside {:?} with {} weights", xs.dims(), targets.dims(), weights.len());
+    }
+    let targets = targets.detach();
+    if !rows::own(xs) || !rows::own(&targets) {
+        let mut dims = vec![1; xs.rank()];
+        dims[0] = weights.len();
+        let weights = Tensor::from_slice(weights, dims, xs.device())?.to_dtype(xs.dtype())?;
+        return (xs - targets)?.sqr()?.broadcast_mul(&weights)?.mean_all();
+    }
+    let op = SquaredError { targets: targets.contiguous()?, weights: weights.to_vec() };
+    xs.contiguous()?.recorded1(op)
+}
+
+struct SquaredError {
+    targets: Tensor,
+    weights: Vec<f32>,
+}
+
+impl CustomOp1 for SquaredError {
+    fn name(&self) -> &'static str {
+        "squared error"
+    }
+
+    fn cpu_fwd(&self, xs: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let xs = rows::values(xs, layout)?;
+        let size = (xs.len() / self.weights.len().max(1)).max(1);
+        let total = rows::read([&self.targets], |[targets]| {
+            let pairs = xs.chunks(size).zip(targets.chunks(size)).zip(&self.weights);
+            let error = |(xs, targets): (&[f32], &[f32])| {
+                let squares = xs.iter().zip(targets).map(|(x, target)| f64::from(x - target).powi(2));
+                squares.sum::<f64>()
+            };
+            pairs.map(|(pair, weight)| error(pair) * f64::from(*weight)).sum::<f64>()
+        })?;
+        Ok((CpuStorage::F32(vec![(total / xs.len().max(1) as f64) as f32]), Shape::from(())))
+    }
+
+    fn bwd(&self, xs: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let size = (xs.elem_count() / self.weights.len().max(1)).max(1);
+        let scale = 2. * grad.to_scalar::<f32>()? / xs.elem_count().max(1) as f32;
+        let weights = &self.weights;
+        let values = rows::read([xs, &self.targets], |inputs| {
+            let [values] = fresh::map(
+                level(),
+                inputs,
+                #[inline(always)]
+                |_, i, [x, target]| [(x - target) * (scale * weights[i / size])],
+            );
+            values
+        })?;
+        Tensor::from_vec(values, xs.shape(), xs.device()).map(Some)
+    }
+}
+
 /// `(1 - share) * first + share * second` of two losses, scalars, by one operator with gradients.
 ///
 /// # Errors
@@ -206,6 +267,20 @@ mod tests {
     use crate::level::levels;
     use crate::testing::{compare, near, normal, random};
     use candle_core::Device;
+
+    #[test]
+    fn squared_errors_are_those_of_candle() -> Result<()> {
+        let (xs, targets) = (crate::testing::random((3, 2, 5), 1)?, crate::testing::random((3, 2, 5), 2)?);
+        let weights = [0.5f32, 2., 0.];
+        let column = Tensor::from_slice(&weights, (3, 1, 1), &candle_core::Device::Cpu)?;
+        crate::testing::compare(
+            &[&xs],
+            || squared_error(&xs, &targets, &weights),
+            || (xs.as_tensor() - targets.detach())?.sqr()?.broadcast_mul(&column)?.mean_all(),
+        )?;
+        assert!(squared_error(&xs, &targets, &weights[..2]).is_err());
+        Ok(())
+    }
 
     #[test]
     fn own_operator_equals_the_composite_one() -> Result<()> {

@@ -1,8 +1,9 @@
-//! Values in another order: rows for columns, and pictures of twice the size.
+//! Values in another order: rows for columns, parts of rows, channels side by side, pictures of twice the size.
 
 use crate::gradients::Recorded;
+use crate::sum::sum;
 use crate::{fresh, rows};
-use candle_core::{CpuStorage, CustomOp1, D, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Device, Layout, Result, Shape, Tensor};
 use std::mem::MaybeUninit;
 
 /// (..., rows, columns) to (..., columns, rows), contiguous.
@@ -27,7 +28,7 @@ pub fn swap_add(xs: &Tensor, residual: &Tensor) -> Result<Tensor> {
         refuse!("{:?} with rows for columns and {:?} are added", xs.dims(), residual.dims());
     }
     if xs.track_op() || residual.track_op() || !rows::own(xs) || !rows::own(residual) {
-        return swap(xs)? + residual;
+        return sum(&swap(xs)?, residual);
     }
     let inputs = [&xs.contiguous()?, &residual.contiguous()?];
     let [height, width] = last_two(xs.dims());
@@ -47,6 +48,37 @@ pub fn double(xs: &Tensor) -> Result<Tensor> {
         return wide.reshape((batch, channels, 2 * height, 2 * width));
     }
     xs.contiguous()?.recorded1(Double)
+}
+
+/// (batch, channels, ...) and (batch, more channels, ...) to (batch, all channels, ...).
+///
+/// # Errors
+/// On shapes that differ elsewhere.
+pub fn join(xs: &Tensor, ys: &Tensor) -> Result<Tensor> {
+    let (a, b) = (xs.dims(), ys.dims());
+    if a.len() < 2 || a.len() != b.len() || a[0] != b[0] || a[2..] != b[2..] {
+        refuse!("channels of {a:?} and {b:?} are joined");
+    }
+    if !(rows::own(xs) && rows::own(ys)) {
+        return Tensor::cat(&[xs, ys], 1);
+    }
+    xs.contiguous()?.recorded2(&ys.contiguous()?, Join)
+}
+
+/// So many values of each row (..., size), from `first` on.
+///
+/// # Errors
+/// On a part that is not within the rows.
+pub fn part(xs: &Tensor, first: usize, count: usize) -> Result<Tensor> {
+    let size = xs.dim(D::Minus1)?;
+    if first + count > size {
+        refuse!("values {first} to {} of rows of {size}", first + count);
+    }
+    // a view is enough where no gradient is asked
+    if !rows::own(xs) || !xs.track_op() || count == 0 {
+        return xs.narrow(D::Minus1, first, count);
+    }
+    xs.contiguous()?.recorded1(Part { first, count })
 }
 
 fn last_two(dims: &[usize]) -> [usize; 2] {
@@ -135,8 +167,136 @@ impl CustomOp1 for Double {
     }
 
     fn bwd(&self, xs: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let (batch, channels, height, width) = xs.dims4()?;
-        grad.contiguous()?.reshape((batch, channels, height, 2, width, 2))?.sum((3, 5)).map(Some)
+        let width = xs.dim(3)?;
+        let grad = grad.contiguous()?;
+        let values = rows::read([&grad], |[grad]| {
+            let task = |row: usize, [out]: [&mut [MaybeUninit<f32>]; 1]| {
+                let (above, below) = grad[4 * row * width..][..4 * width].split_at(2 * width);
+                for (i, to) in out.iter_mut().enumerate() {
+                    to.write((above[2 * i] + above[2 * i + 1]) + (below[2 * i] + below[2 * i + 1]));
+                }
+            };
+            // SAFETY: a task's part is a row, of which every value is written.
+            #[allow(unsafe_code)]
+            let ([values], _) = unsafe { fresh::buffers(grad.len() / 4, width, task) };
+            values
+        })?;
+        Tensor::from_vec(values, xs.shape(), &Device::Cpu).map(Some)
+    }
+}
+
+/// Of each row of `size` values the `count` from `first` on.
+fn pieces(xs: &[f32], size: usize, first: usize, count: usize) -> Vec<f32> {
+    let together = rows::rows_per_task(count);
+    let task = |task: usize, [out]: [&mut [MaybeUninit<f32>]; 1]| {
+        for (i, to) in out.chunks_mut(count.max(1)).enumerate() {
+            let from = &xs[(task * together + i) * size + first..][..count];
+            to.iter_mut().zip(from).for_each(|(to, x)| {
+                to.write(*x);
+            });
+        }
+    };
+    let rows = xs.len() / size.max(1);
+    // SAFETY: a task's part is whole pieces, of which every value is written.
+    #[allow(unsafe_code)]
+    let ([values], _) = unsafe { fresh::buffers(rows * count, together * count, task) };
+    values
+}
+
+/// Rows of `size` that hold those of `xs` from `first` on, and else zero.
+fn placed(xs: &[f32], size: usize, first: usize, count: usize) -> Vec<f32> {
+    let together = rows::rows_per_task(size);
+    let task = |task: usize, [out]: [&mut [MaybeUninit<f32>]; 1]| {
+        for (i, to) in out.chunks_mut(size).enumerate() {
+            let from = &xs[(task * together + i) * count..][..count];
+            to[..first].fill(MaybeUninit::new(0.));
+            to[first + count..].fill(MaybeUninit::new(0.));
+            to[first..first + count].iter_mut().zip(from).for_each(|(to, x)| {
+                to.write(*x);
+            });
+        }
+    };
+    let rows = xs.len() / count.max(1);
+    // SAFETY: a task's part is whole rows, of which every value is written.
+    #[allow(unsafe_code)]
+    let ([values], _) = unsafe { fresh::buffers(rows * size, together * size, task) };
+    values
+}
+
+struct Part {
+    first: usize,
+    count: usize,
+}
+
+impl CustomOp1 for Part {
+    fn name(&self) -> &'static str {
+        "part"
+    }
+
+    fn cpu_fwd(&self, xs: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let mut dims = layout.dims().to_vec();
+        let size = std::mem::replace(dims.last_mut().unwrap_or(&mut 0), self.count);
+        let values = pieces(rows::values(xs, layout)?, size, self.first, self.count);
+        Ok((CpuStorage::F32(values), Shape::from(dims)))
+    }
+
+    fn bwd(&self, xs: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let (size, grad) = (xs.dim(D::Minus1)?, grad.contiguous()?);
+        let values = rows::read([&grad], |[grad]| placed(grad, size, self.first, self.count))?;
+        Tensor::from_vec(values, xs.shape(), &Device::Cpu).map(Some)
+    }
+}
+
+struct Join;
+
+impl CustomOp2 for Join {
+    fn name(&self) -> &'static str {
+        "join"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        l1: &Layout,
+        ys: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let size = |layout: &Layout| layout.dims()[1..].iter().product::<usize>();
+        let (first, second) = (size(l1), size(l2));
+        let (xs, ys) = (rows::values(xs, l1)?, rows::values(ys, l2)?);
+        let task = |image: usize, [out]: [&mut [MaybeUninit<f32>]; 1]| {
+            let (a, b) = out.split_at_mut(first);
+            for (out, from) in [(a, &xs[image * first..][..first]), (b, &ys[image * second..][..second])] {
+                out.iter_mut().zip(from).for_each(|(to, x)| {
+                    to.write(*x);
+                });
+            }
+        };
+        // SAFETY: a task's part is an image, of which every value is written.
+        #[allow(unsafe_code)]
+        let ([values], _) = unsafe { fresh::buffers(xs.len() + ys.len(), first + second, task) };
+        let mut dims = l1.dims().to_vec();
+        dims[1] += l2.dims()[1];
+        Ok((CpuStorage::F32(values), Shape::from(dims)))
+    }
+
+    fn bwd(
+        &self,
+        xs: &Tensor,
+        ys: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let size = |tensor: &Tensor| tensor.dims()[1..].iter().product::<usize>();
+        let (first, second, grad) = (size(xs), size(ys), grad.contiguous()?);
+        let of = |tensor: &Tensor, from: usize, count: usize| -> Result<Option<Tensor>> {
+            if !tensor.track_op() {
+                return Ok(None);
+            }
+            let values = rows::read([&grad], |[grad]| pieces(grad, first + second, from, count))?;
+            Tensor::from_vec(values, tensor.shape(), &Device::Cpu).map(Some)
+        };
+        Ok((of(xs, 0, first)?, of(ys, first, second)?))
     }
 }
 
@@ -180,6 +340,22 @@ mod tests {
                 },
             )?;
         }
+        Ok(())
+    }
+
+    #[test]
+    fn joined_channels_and_parts_of_rows_are_those_of_candle() -> Result<()> {
+        for (a, b) in [((1, 1, 1, 1), (1, 2, 1, 1)), ((3, 4, 5, 7), (3, 2, 5, 7))] {
+            let (xs, ys) = (random(a, 4)?, random(b, 5)?);
+            compare(&[&xs, &ys], || join(&xs, &ys), || Tensor::cat(&[xs.as_tensor(), ys.as_tensor()], 1))?;
+        }
+        let xs = random((3, 70, 12), 6)?;
+        for (first, count) in [(0, 12), (0, 5), (5, 7), (3, 0), (11, 1)] {
+            compare(&[&xs], || part(&xs, first, count), || xs.narrow(2, first, count)?.contiguous())?;
+        }
+        assert!(part(&xs, 5, 8).is_err());
+        let other = random((3, 70, 11), 1)?;
+        assert!(join(&xs, &other).is_err());
         Ok(())
     }
 }

@@ -36,7 +36,10 @@ impl Convolution {
 
     /// On tensors.
     pub fn apply(self, xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let images = xs.dim(0)?;
+        let each = bias.is_some_and(|bias| bias.dims() == [images, self.outputs()]);
         if let Some(bias) = bias
+            && !each
             && bias.dims() != [self.outputs()]
         {
             refuse!(
@@ -47,6 +50,11 @@ impl Convolution {
         }
         let ours = rows::own(xs) && rows::own(weight) && bias.is_none_or(rows::own);
         match bias {
+            Some(bias) if !ours && each => {
+                let mut dims = self.channel_dims();
+                dims[0] = images;
+                self.composite(xs, weight, None)?.broadcast_add(&bias.reshape(dims)?)
+            }
             _ if !ours => self.composite(xs, weight, bias),
             None => xs.contiguous()?.recorded2(&weight.contiguous()?, self),
             Some(bias) => xs.contiguous()?.recorded3(&weight.contiguous()?, &bias.contiguous()?, self),
@@ -243,8 +251,8 @@ impl CustomOp3 for Convolution {
         let of_bias = if bias.track_op() {
             let plane = grad.dims()[2..].iter().product();
             let sums =
-                rows::read([&grad], |[grad]| weight::channel_sums(level(), grad, self.outputs(), plane))?;
-            Some(Tensor::from_vec(sums, self.outputs(), &Device::Cpu)?)
+                rows::read([&grad], |[grad]| weight::channel_sums(level(), grad, bias.elem_count(), plane))?;
+            Some(Tensor::from_vec(sums, bias.shape(), &Device::Cpu)?)
         } else {
             None
         };

@@ -347,3 +347,20 @@ fn what_cannot_be_is_refused_in_one_line() -> Result<()> {
     ));
     Ok(())
 }
+
+#[test]
+fn a_bias_for_each_image_has_its_gradient() -> Result<()> {
+    let (xs, weight, bias) = (random((3, 4, 6, 5), 1)?, random((7, 4, 3, 3), 2)?, random((3, 7), 3)?);
+    let options = Options::<2>::new(1, 1);
+    crate::testing::compare(
+        &[&xs, &weight, &bias],
+        || convolve(&xs, &weight, Some(&bias), &options, false),
+        || {
+            let plain = convolve(&xs, &weight, None, &options, false)?;
+            plain.broadcast_add(&bias.reshape((3, 7, 1, 1))?)
+        },
+    )?;
+    let other = random((2, 7), 3)?;
+    assert!(convolve(&xs, &weight, Some(&other), &options, false).is_err());
+    Ok(())
+}

@@ -25,7 +25,7 @@ pub fn add_rms_norm(
 ) -> Result<(Tensor, Tensor)> {
     let trained = [xs, residual, weight].into_iter().any(Tensor::track_op);
     if trained || !rows::own(xs) || !rows::own(residual) || xs.dims() != residual.dims() {
-        let sum = (xs + residual)?;
+        let sum = crate::sum::sum(xs, residual)?;
         let normed = rms_norm(&sum, weight, epsilon)?;
         return Ok((sum, normed));
     }

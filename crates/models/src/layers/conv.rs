@@ -5,6 +5,9 @@ use crate::vars::VarBuilder;
 use candle_core::{DType, Result, Tensor};
 use candle_nn::Init;
 use kernels::conv::{self, Around, Packed};
+use kernels::gradients::reshape;
+use kernels::linear::linear;
+use kernels::sum::sum;
 
 pub use kernels::conv::Options;
 
@@ -108,17 +111,19 @@ impl<const N: usize> Conv<N> {
     /// # Errors
     /// On shapes that do not fit.
     pub fn forward_shifted(&self, xs: &Tensor, shift: &Tensor) -> Result<Tensor> {
-        let own = |bias: &Tensor| shift.broadcast_add(bias);
-        match &self.weight {
-            Weight::Packed(packed) => {
-                let bias = self.bias.as_ref().map_or_else(|| Ok(shift.clone()), own)?;
-                packed.forward(xs, Some(&bias))
-            }
-            Weight::Trained(weight) => {
-                let ys = self.trained(xs, weight, &Around::default())?;
-                let mut dims = shift.dims().to_vec();
-                dims.resize(ys.rank(), 1);
-                ys.broadcast_add(&shift.reshape(dims)?)
+        match (&self.weight, &self.bias) {
+            (Weight::Packed(packed), None) => packed.forward(xs, Some(shift)),
+            (Weight::Packed(packed), Some(bias)) => packed.forward(xs, Some(&shift.broadcast_add(bias)?)),
+            (Weight::Trained(weight), bias) => {
+                let bias =
+                    bias.as_ref().map(|bias| sum(shift, &repeated(bias, shift.dim(0)?)?)).transpose()?;
+                conv::convolve(
+                    xs,
+                    weight,
+                    Some(bias.as_ref().unwrap_or(shift)),
+                    &self.options,
+                    self.transposed,
+                )
             }
         }
     }
@@ -131,10 +136,16 @@ impl<const N: usize> Conv<N> {
         let xs = leaky(xs.clone(), around.leaky_before)?;
         let mut ys = conv::convolve(&xs, weight, self.bias.as_ref(), &self.options, self.transposed)?;
         if let Some(residual) = around.residual {
-            ys = (ys + residual)?;
+            ys = sum(&ys, residual)?;
         }
         leaky(ys, around.leaky_after)
     }
+}
+
+/// A row as often as asked, by an operator whose gradient is its own.
+fn repeated(row: &Tensor, times: usize) -> Result<Tensor> {
+    let ones = Tensor::ones((times, 1), row.dtype(), row.device())?;
+    linear(&ones, &reshape(row, (row.elem_count(), 1))?, None)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use candle_core::{DType, Result, Tensor};
 use candle_nn::Init;
 use kernels::activations::{gelu, quick_gelu};
 use kernels::attention::{Options, attention};
+use kernels::gradients::reshape;
 use kernels::sum::sum;
 use serde::{Deserialize, Serialize};
 
@@ -252,9 +253,10 @@ impl Layer {
     fn forward(&self, xs: &Tensor) -> Result<Tensor> {
         let seen = self.layer_norm1.forward(xs)?;
         let (batch, time, size) = seen.dims3()?;
-        let heads = |map: &Linear| map.forward(&seen)?.reshape((batch, time, self.heads, size / self.heads));
+        let heads =
+            |map: &Linear| reshape(&map.forward(&seen)?, (batch, time, self.heads, size / self.heads));
         let (q, k, v) = (heads(&self.q_proj)?, heads(&self.k_proj)?, heads(&self.v_proj)?);
-        let ys = attention(&q, &k, &v, &Options::causal())?.flatten_from(2)?;
+        let ys = reshape(&attention(&q, &k, &v, &Options::causal())?, (batch, time, size))?;
         let (xs, seen) = self.layer_norm2.forward_sum(&self.out_proj.forward(&ys)?, xs)?;
         let inner = (self.activation)(&self.fc1.forward(&seen)?)?;
         sum(&self.fc2.forward(&inner)?, &xs)

@@ -20,6 +20,7 @@ use crate::vars::VarBuilder;
 use blocks::Level;
 use candle_core::{DType, Result, Tensor};
 use kernels::activations::silu;
+use kernels::reorder::join;
 use transformer::Shape;
 
 /// What the net is told beside the noisy picture and the time.
@@ -203,7 +204,7 @@ impl UNet {
         for (level, larger) in &self.up {
             for i in 0..level.residuals.len() {
                 let Some(before) = kept.pop() else { refuse!("a UNet with more blocks up than down") };
-                xs = level.forward(i, &Tensor::cat(&[&xs, &before], 1)?, &time, context)?;
+                xs = level.forward(i, &join(&xs, &before)?, &time, context)?;
             }
             if let (Some(upsampler), Some(next)) = (larger, kept.last()) {
                 let (_, _, height, width) = next.dims4()?;

@@ -7,7 +7,8 @@ use crate::vars::VarBuilder;
 use candle_core::{Result, Tensor};
 use kernels::activations::gelu_mul;
 use kernels::attention::{Options, attention};
-use kernels::reorder::{swap, swap_add};
+use kernels::gradients::reshape;
+use kernels::reorder::{part, swap, swap_add};
 use kernels::sum::sum;
 
 /// Sizes of a transformer.
@@ -66,12 +67,12 @@ impl Transformer {
 
     /// (batch, channels, height, width) to the same shape, with the prompt's states (batch, tokens, context).
     pub fn forward(&self, xs: &Tensor, context: &Tensor) -> Result<Tensor> {
-        let mut places = self.proj_in.forward(&swap(&self.norm.forward(xs)?.flatten_from(2)?)?)?;
+        let mut places = self.proj_in.forward(&swap(&flat(&self.norm.forward(xs)?)?)?)?;
         for block in &self.blocks {
             places = block.forward(&places, context)?;
         }
         let ys = self.proj_out.forward(&places)?;
-        swap_add(&ys, &xs.flatten_from(2)?)?.reshape(xs.shape())
+        reshape(&swap_add(&ys, &flat(xs)?)?, xs.shape())
     }
 }
 
@@ -96,7 +97,7 @@ impl Block {
         let (xs, seen) = third.forward_sum(&self.cross.forward(&seen, context)?, &xs)?;
         let both = self.inner.forward(&seen)?;
         let half = both.dim(2)? / 2;
-        let gated = gelu_mul(&both.narrow(2, half, half)?, &both.narrow(2, 0, half)?)?;
+        let gated = gelu_mul(&part(&both, half, half)?, &part(&both, 0, half)?)?;
         sum(&self.outer.forward(&gated)?, &xs)
     }
 }
@@ -116,10 +117,16 @@ impl Attention {
     fn forward(&self, xs: &Tensor, seen: &Tensor) -> Result<Tensor> {
         let split = |ys: Tensor| {
             let (batch, time, size) = ys.dims3()?;
-            ys.reshape((batch, time, self.heads, size / self.heads))
+            reshape(&ys, (batch, time, self.heads, size / self.heads))
         };
         let (q, k) = (split(self.q.forward(xs)?)?, split(self.k.forward(seen)?)?);
         let v = split(self.v.forward(seen)?)?;
-        self.out.forward(&attention(&q, &k, &v, &Options::default())?.flatten_from(2)?)
+        self.out.forward(&flat(&attention(&q, &k, &v, &Options::default())?)?)
     }
+}
+
+/// (a, b, c, d) to (a, b, c d).
+fn flat(xs: &Tensor) -> Result<Tensor> {
+    let (a, b, c, d) = xs.dims4()?;
+    reshape(xs, (a, b, c * d))
 }
