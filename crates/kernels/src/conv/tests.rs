@@ -364,3 +364,24 @@ fn a_bias_for_each_image_has_its_gradient() -> Result<()> {
     assert!(convolve(&xs, &weight, Some(&other), &options, false).is_err());
     Ok(())
 }
+
+#[test]
+fn gradients_of_small_images_are_sums_in_f64() -> Result<()> {
+    let cases = [
+        ([5, 3, 4, 4], [9, 3, 3, 3], Options::<2>::new(1, 1)),
+        ([3, 10, 8, 7], [8, 10, 3, 3], Options::new(2, 1)),
+        (
+            [2, 4, 9, 11],
+            [16, 4, 3, 2],
+            Options { dilation: [2, 1], padding: [(2, 1), (0, 3)], ..Options::default() },
+        ),
+        ([70, 6, 1, 1], [8, 6, 1, 1], Options::default()),
+    ];
+    for (xs, weight, options) in cases {
+        let geometry = Geometry::convolution(&xs, &weight, &options)?;
+        check_gradients(Convolution { geometry, transposed: false }, |[xs, weight, bias]| {
+            conv2d(xs, weight, Some(bias), &options)
+        })?;
+    }
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! The gradients of a convolution's weight and bias.
 
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::geometry::Geometry;
@@ -8,8 +9,9 @@ use super::kernel::{Dots, ROWS, lanes};
 use super::plan::{Plan, Tiling};
 use super::run::{WORTH, room, scratch};
 use super::tile::Tile;
+use crate::gemm::{Matrix, Precision, Then, Threads, product_at};
 use crate::level::{Level, compiled};
-use crate::rows;
+use crate::{fresh, rows};
 
 /// Tasks that enough work is split into; always as many, since their sums are added in their order.
 const TASKS: usize = 16;
@@ -55,6 +57,9 @@ struct Job<'a> {
 
 /// For every weight the sum over images and places of the small tensor times what of the big one the tap meets.
 pub(super) fn gradient(level: Level, geometry: &Geometry, big: &[f32], small: &[f32]) -> Vec<f32> {
+    if is_small(geometry) {
+        return by_product(level, geometry, big, small);
+    }
     let plan = &Plan::forward(geometry);
     let (taps, outputs, channels) = (plan.kernel.1, plan.outputs, plan.channels);
     let mut out = vec![0f32; plan.groups * outputs * channels * taps];
@@ -95,6 +100,69 @@ pub(super) fn gradient(level: Level, geometry: &Geometry, big: &[f32], small: &[
         }
     }
     out
+}
+
+/// Places of an image up to which lines are too short to be read as they lie.
+const FEW: usize = 256;
+/// Values that are laid out at most.
+const MOST: usize = 1 << 24;
+
+fn is_small(geometry: &Geometry) -> bool {
+    let [down, right] = &geometry.axes;
+    let (places, taps) = (down.small * right.small, down.kernel * right.kernel);
+    let depth = geometry.batch * places;
+    let laid_out = geometry.big * taps * depth;
+    geometry.groups == 1 && places <= FEW && depth >= 64 && laid_out <= MOST && geometry.small >= 8
+}
+
+/// [`gradient`] of small images, as one product of matrices: what each tap meets is laid out beside the small tensor, each
+/// with all places of all images in a row.
+fn by_product(level: Level, geometry: &Geometry, big: &[f32], small: &[f32]) -> Vec<f32> {
+    let Geometry { batch, big: channels, small: outputs, axes: [down, right], .. } = *geometry;
+    let (plane, source) = (down.small * right.small, down.big * right.big);
+    let depth = batch * plane;
+    let taps = down.kernel * right.kernel;
+    let lines = rows_of(outputs, depth, |output, line| {
+        for (image, line) in line.chunks_exact_mut(plane).enumerate() {
+            let from = &small[(image * outputs + output) * plane..][..plane];
+            line.iter_mut().zip(from).for_each(|(to, x)| {
+                to.write(*x);
+            });
+        }
+    });
+    let met = rows_of(channels * taps, depth, |row, line| {
+        let (channel, tap) = (row / taps, row % taps);
+        let (top, left) = (tap / right.kernel * down.dilation, tap % right.kernel * right.dilation);
+        for (i, line) in line.chunks_exact_mut(right.small).enumerate() {
+            let (image, y) = (i / down.small, i % down.small);
+            let plane = &big[(image * channels + channel) * source..][..source];
+            let from = (y * down.stride + top).checked_sub(down.before).filter(|y| *y < down.big);
+            let from = from.map(|y| &plane[y * right.big..][..right.big]);
+            for (x, to) in line.iter_mut().enumerate() {
+                let at = (x * right.stride + left).wrapping_sub(right.before);
+                to.write(from.and_then(|from| from.get(at)).copied().unwrap_or(0.));
+            }
+        }
+    });
+    let columns = channels * taps;
+    let (a, b) = (Matrix::rows(&lines, outputs, depth), Matrix::rows(&met, columns, depth).turned());
+    let mut out = vec![0f32; outputs * columns];
+    product_at((level, Precision::F32), a, b, (&mut out, columns, false), Threads::All, Then::default());
+    out
+}
+
+/// So many rows of a width, which `f` writes to their ends.
+fn rows_of(count: usize, width: usize, f: impl Fn(usize, &mut [MaybeUninit<f32>]) + Sync) -> Vec<f32> {
+    let together = rows::rows_per_task(width);
+    let task = |task: usize, [out]: [&mut [MaybeUninit<f32>]; 1]| {
+        for (i, row) in out.chunks_exact_mut(width).enumerate() {
+            f(task * together + i, row);
+        }
+    };
+    // SAFETY: a task's part is whole rows, and both callers write each of a row's places.
+    #[allow(unsafe_code)]
+    let ([values], _) = unsafe { fresh::buffers(count * width, together * width, task) };
+    values
 }
 
 impl Job<'_> {
