@@ -5,6 +5,7 @@
 mod beam;
 mod checkpoint;
 mod clip;
+mod clip_tokens;
 mod decoding;
 mod diffusion;
 mod gguf;
