@@ -145,6 +145,7 @@ def main(merges):
             dict(plain, init=True, mask=True, strength=0.7), dict(plain, init=True, mask=True, strength=1.0, scheduler="euler-a"),
             dict(plain, init=True, mask=True, strength=0.6, scheduler="unipc"), dict(plain, init=True, mask=True, strength=0.8, scheduler="ddpm"),
             dict(plain, negative="dark", clip_skip=2),
+            dict(plain, tiled=True, width=64, height=48), dict(plain, tiled=True, width=72, height=64, init=True, mask=True, strength=0.8),
         ],
         "sd2": [plain, dict(plain, scheduler="euler", rescale=0.5), dict(plain, scheduler="dpmpp-2m-karras"), dict(plain, scheduler="unipc")],
         "turbo": [dict(plain, steps=1, guidance=0.0), dict(plain, steps=4, guidance=0.0), dict(plain, steps=4, guidance=0.0, init=True, strength=0.5)],
@@ -197,7 +198,16 @@ def main(merges):
                 used.scheduler = getattr(diffusers, kind).from_config({k: v for k, v in config.items() if not k.startswith("_")}, **more)
             else:
                 used.scheduler = type(stored).from_config(stored.config)
+            if case.get("init") and "width" in case:
+                large = (case["width"], case["height"])
+                options |= dict(image=PICTURE.resize(large, Image.NEAREST), mask_image=MASK.resize(large, Image.NEAREST))
+                options["image"].save(folder / f"{number}-init.png")
+                options["mask_image"].save(folder / f"{number}-mask.png")
+            if case.get("tiled"):
+                used.vae.enable_tiling()
             picture = used(**options).images[0]
+            if case.get("tiled"):
+                used.vae.disable_tiling()
             picture.save(folder / f"{number}.png")
             values = np.asarray(picture).astype(float)
             assert values.std() > 12, (name, number, values.std())

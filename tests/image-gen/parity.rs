@@ -31,6 +31,8 @@ struct Case {
     strength: Option<f64>,
     width: Option<usize>,
     height: Option<usize>,
+    #[serde(default)]
+    tiled: bool,
 }
 
 fn folder(name: &str) -> PathBuf {
@@ -50,6 +52,10 @@ fn load(name: &str) -> Model {
 }
 
 fn request(case: &Case) -> Request {
+    with(case, folder("init.png"), folder("mask.png"))
+}
+
+fn with(case: &Case, init: PathBuf, mask: PathBuf) -> Request {
     Request {
         prompt: case.prompt.clone(),
         negative: case.negative.clone(),
@@ -60,10 +66,10 @@ fn request(case: &Case) -> Request {
         rescale: case.rescale,
         scheduler: case.scheduler.clone(),
         clip_skip: case.clip_skip,
-        init: case.init.then(|| picture(folder("init.png"))),
+        init: case.init.then(|| picture(init)),
         strength: case.strength.unwrap_or(1.),
-        mask: case.mask.then(|| picture(folder("mask.png"))),
-        tiled: false,
+        mask: case.mask.then(|| picture(mask)),
+        tiled: case.tiled,
         seed: case.seed,
     }
 }
@@ -83,8 +89,11 @@ fn check(name: &str) {
     let model = load(name);
     let mut wrong = vec![];
     for (number, case) in cases(name).iter().enumerate() {
-        let apart =
-            apart(&made(&model, &request(case)), &picture(folder(name).join(format!("{number}.png"))));
+        let own =
+            |what: &str| Some(folder(name).join(format!("{number}-{what}.png"))).filter(|path| path.exists());
+        let file = |what: &str| own(what).unwrap_or_else(|| folder(&format!("{what}.png")));
+        let request = with(case, file("init"), file("mask"));
+        let apart = apart(&made(&model, &request), &picture(folder(name).join(format!("{number}.png"))));
         if apart > MOST {
             wrong.push(format!("{name} {number}: {apart:.3} apart: {case:?}"));
         }

@@ -35,7 +35,8 @@ fn ids_are_those_of_transformers() {
     let place = tempfile::tempdir().unwrap();
     let vocabulary = serde_json::to_string(&vocabulary).unwrap();
     let tokens =
-        ClipTokens::open(&write(place.path(), &[("vocab.json", vocabulary), ("merges.txt", merges)])).unwrap();
+        ClipTokens::open(&write(place.path(), &[("vocab.json", vocabulary), ("merges.txt", merges)]))
+            .unwrap();
     assert_eq!((tokens.first, tokens.last, tokens.pad, tokens.length), (49406, 49407, 49407, 77));
     let text = std::fs::read_to_string(folder("clip_tokens.json")).unwrap();
     let expected: Vec<(String, Vec<u32>)> = serde_json::from_str(&text).unwrap();
@@ -51,8 +52,10 @@ fn ids_are_those_of_transformers() {
 fn what_is_learned_reads_every_text_and_fills_up() {
     let texts = ["a red cat", "a blue cat", "the red dog", "a red dog and a blue dog"];
     let files = learn_clip(&texts, 540, 12).unwrap();
-    let files: Vec<(&str, String)> =
-        files.iter().map(|(name, bytes)| (name.as_str(), String::from_utf8(bytes.clone()).unwrap())).collect();
+    let files: Vec<(&str, String)> = files
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), String::from_utf8(bytes.clone()).unwrap()))
+        .collect();
     let place = tempfile::tempdir().unwrap();
     let tokens = ClipTokens::open(&write(place.path(), &files)).unwrap();
     assert!(tokens.tokens.len() > 514 && tokens.tokens.len() <= 540);

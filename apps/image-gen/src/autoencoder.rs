@@ -14,18 +14,22 @@ use crate::pixels;
 /// One of the three.
 pub enum Autoencoder {
     /// Stable Diffusion's.
-    Variational(Box<Vae>, vae::Config),
+    Variational(Box<Vae>, vae::Config, Tile),
     /// TAESD.
     Tiny(Box<Tiny>, tiny::Config),
     /// Blocks of so many pixels a side as channels: what models that were trained here diffuse.
     Pixels(usize),
 }
 
+/// What is coded at once of a large picture: pixels a side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tile(usize);
+
 /// Draws standard normal noise of a shape.
 pub type Noise<'a> = dyn FnMut(&[usize]) -> candle_core::Result<Tensor> + 'a;
 
-/// Latents a side that are decoded at once; larger ones in tiles that overlap.
-const TILE: usize = 64;
+/// Pixels a side of a tile where the autoencoder's configuration does not say.
+const TILE: u64 = 512;
 /// Latents a side of a quick look at what forms.
 const GLANCE: usize = 16;
 
@@ -40,8 +44,10 @@ impl Autoencoder {
         let vb = weights(&checkpoint, dtype, device);
         Ok(match config["_class_name"].as_str().unwrap_or("AutoencoderKL") {
             "AutoencoderKL" => {
+                let side =
+                    config["sample_size"].as_u64().filter(|side| (8..=8192).contains(side)).unwrap_or(TILE);
                 let config: vae::Config = checkpoint.config()?;
-                Self::Variational(Box::new(Vae::new(&config, vb)?), config)
+                Self::Variational(Box::new(Vae::new(&config, vb)?), config, Tile(side as usize))
             }
             "AutoencoderTiny" => {
                 let config: tiny::Config = checkpoint.config()?;
@@ -54,7 +60,7 @@ impl Autoencoder {
     /// How many times smaller latents are than the picture, on either side.
     pub fn reduction(&self) -> usize {
         match self {
-            Self::Variational(_, config) => config.reduction(),
+            Self::Variational(_, config, _) => config.reduction(),
             Self::Tiny(_, config) => config.reduction(),
             Self::Pixels(patch) => *patch,
         }
@@ -63,22 +69,38 @@ impl Autoencoder {
     /// Channels of latents.
     pub fn channels(&self) -> Option<usize> {
         match self {
-            Self::Variational(_, config) => Some(config.latent_channels),
+            Self::Variational(_, config, _) => Some(config.latent_channels),
             Self::Tiny(_, config) => Some(config.latent_channels),
             Self::Pixels(_) => None,
         }
     }
 
-    /// The latents of pictures (batch, channels, height, width); a variational one draws them.
+    /// The latents of pictures (batch, channels, height, width); a variational one draws them. `tiled` as for
+    /// [`Autoencoder::decode`].
     ///
     /// # Errors
     /// On shapes that do not fit.
-    pub fn encode(&self, pictures: &Tensor, draw: &mut Noise<'_>) -> candle_core::Result<Tensor> {
+    pub fn encode(
+        &self,
+        pictures: &Tensor,
+        tiled: bool,
+        draw: &mut Noise<'_>,
+    ) -> candle_core::Result<Tensor> {
         match self {
-            Self::Variational(net, _) => {
-                let likely = net.encode(pictures)?;
-                let noise = draw(likely.mean.dims())?;
-                net.scale(&likely.sample(&noise)?)
+            Self::Variational(net, config, Tile(side)) => {
+                let moments = |pictures: &Tensor| {
+                    let likely = net.encode(pictures)?;
+                    Tensor::cat(&[likely.mean, likely.logvar], 1)
+                };
+                let latents = side / config.reduction();
+                let moments = match tiled && larger(pictures, *side)? {
+                    true => in_tiles(pictures, *side, latents, &moments)?,
+                    false => moments(pictures)?,
+                };
+                let parts = moments.chunk(2, 1)?;
+                let (mean, logvar) = (parts[0].contiguous()?, parts[1].contiguous()?);
+                let noise = draw(mean.dims())?;
+                net.scale(&vae::Distribution { mean, logvar }.sample(&noise)?)
             }
             Self::Tiny(net, _) => net.scale(&net.encode(pictures)?),
             Self::Pixels(patch) => pixels::unshuffle(pictures, *patch),
@@ -90,25 +112,17 @@ impl Autoencoder {
     /// # Errors
     /// On shapes that do not fit.
     pub fn decode(&self, latents: &Tensor, tiled: bool) -> candle_core::Result<Tensor> {
-        let whole = |latents: &Tensor| match self {
-            Self::Variational(net, _) => net.decode(latents),
-            Self::Tiny(net, _) => net.decode(latents),
+        match self {
+            Self::Variational(net, config, Tile(side)) => {
+                let (latents, at_once) = (net.unscale(latents)?, side / config.reduction());
+                match tiled && larger(&latents, at_once)? {
+                    true => in_tiles(&latents, at_once, *side, &|tile| net.decode(tile)),
+                    false => one_by_one(&latents, &|latents| net.decode(latents)),
+                }
+            }
+            Self::Tiny(net, _) => one_by_one(&net.unscale(latents)?, &|latents| net.decode(latents)),
             Self::Pixels(patch) => pixels::shuffle(latents, *patch),
-        };
-        let latents = match self {
-            Self::Variational(net, _) => net.unscale(latents)?,
-            Self::Tiny(net, _) => net.unscale(latents)?,
-            Self::Pixels(_) => latents.clone(),
-        };
-        let (_, _, height, width) = latents.dims4()?;
-        if tiled && height.max(width) > TILE && !matches!(self, Self::Pixels(_)) {
-            return in_tiles(&latents, TILE, self.reduction(), &whole);
         }
-        // one at a time: a batch takes no more memory than a picture
-        let pictures: Vec<Tensor> = (0..latents.dim(0)?)
-            .map(|i| whole(&latents.narrow(0, i, 1)?))
-            .collect::<candle_core::Result<_>>()?;
-        Tensor::cat(&pictures, 0)
     }
 
     /// A small picture of latents that are still forming.
@@ -125,25 +139,35 @@ impl Autoencoder {
     }
 }
 
-/// Decodes tiles of `side` latents that overlap by a quarter, and blends them, as diffusers' `tiled_decode` does.
-fn in_tiles(
-    latents: &Tensor,
-    side: usize,
-    reduction: usize,
-    decode: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>,
-) -> candle_core::Result<Tensor> {
-    let (_, _, height, width) = latents.dims4()?;
-    let stride = side * 3 / 4;
-    let overlap = side * reduction / 4;
-    let kept = side * reduction - overlap;
+fn larger(xs: &Tensor, side: usize) -> candle_core::Result<bool> {
+    let (_, _, height, width) = xs.dims4()?;
+    Ok(height.max(width) > side)
+}
+
+type Coding<'a> = dyn Fn(&Tensor) -> candle_core::Result<Tensor> + 'a;
+
+/// A batch takes no more memory than a picture.
+fn one_by_one(latents: &Tensor, decode: &Coding<'_>) -> candle_core::Result<Tensor> {
+    let pictures: Vec<Tensor> = (0..latents.dim(0)?)
+        .map(|i| decode(&latents.narrow(0, i, 1)?))
+        .collect::<candle_core::Result<_>>()?;
+    Tensor::cat(&pictures, 0)
+}
+
+/// Codes tiles of `side` places that overlap by a quarter, each of which becomes one of `made` places, and blends them, as
+/// diffusers' `tiled_decode` and `tiled_encode` do.
+fn in_tiles(xs: &Tensor, side: usize, made: usize, code: &Coding<'_>) -> candle_core::Result<Tensor> {
+    let (_, _, height, width) = xs.dims4()?;
+    let (stride, overlap) = (side * 3 / 4, made / 4);
+    let kept = made - overlap;
     let mut above: Vec<Tensor> = vec![];
     let mut rows = vec![];
-    for top in (0..height).step_by(stride) {
+    for top in (0..height).step_by(stride.max(1)) {
         let mut row: Vec<Tensor> = vec![];
-        for (column, left) in (0..width).step_by(stride).enumerate() {
-            let tile = latents.narrow(2, top, side.min(height - top))?;
+        for (column, left) in (0..width).step_by(stride.max(1)).enumerate() {
+            let tile = xs.narrow(2, top, side.min(height - top))?;
             let tile = tile.narrow(3, left, side.min(width - left))?.contiguous()?;
-            let mut tile = decode(&tile)?;
+            let mut tile = code(&tile)?;
             if let Some(above) = above.get(column) {
                 tile = blended(above, &tile, 2, overlap)?;
             }

@@ -253,7 +253,7 @@ impl Model {
         let anew = request.mask.is_some() && request.strength >= 1.;
         let data = match anew && beside_net {
             true => None,
-            false => Some(self.autoencoder.encode(&picture, draw)?),
+            false => Some(self.autoencoder.encode(&picture, request.tiled, draw)?),
         };
         let noise = draw(&shape)?;
         let latents = match &data {
@@ -263,7 +263,7 @@ impl Model {
         let Some(mask) = &request.mask else { return Ok(Begun { latents, kept: None, beside: None }) };
         let mask = binary(mask, &self.device)?;
         let around = picture.broadcast_mul(&mask.affine(-1., 1.)?)?;
-        let around = self.autoencoder.encode(&around, draw)?;
+        let around = self.autoencoder.encode(&around, request.tiled, draw)?;
         let mask = nearest(&mask, shape[2], shape[3])?;
         Ok(match (beside_net, data) {
             (true, _) => Begun { latents, kept: None, beside: Some(Tensor::cat(&[&mask, &around], 1)?) },
