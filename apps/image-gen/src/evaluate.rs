@@ -233,9 +233,9 @@ fn eigen(matrix: &[Vec<f64>]) -> (Vec<f64>, Vec<Vec<f64>>) {
                     let (x, y) = (row[p], row[q]);
                     (row[p], row[q]) = (cosine * x - sine * y, sine * x + cosine * y);
                 }
-                for k in 0..size {
-                    let (x, y) = (a[p][k], a[q][k]);
-                    (a[p][k], a[q][k]) = (cosine * x - sine * y, sine * x + cosine * y);
+                let (above, below) = a.split_at_mut(q);
+                for (x, y) in above[p].iter_mut().zip(&mut below[0]) {
+                    (*x, *y) = (cosine * *x - sine * *y, sine * *x + cosine * *y);
                 }
             }
         }
