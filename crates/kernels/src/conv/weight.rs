@@ -137,10 +137,24 @@ fn by_product(level: Level, geometry: &Geometry, big: &[f32], small: &[f32]) -> 
             let (image, y) = (i / down.small, i % down.small);
             let plane = &big[(image * channels + channel) * source..][..source];
             let from = (y * down.stride + top).checked_sub(down.before).filter(|y| *y < down.big);
-            let from = from.map(|y| &plane[y * right.big..][..right.big]);
+            let from = from.map_or(&[][..], |y| &plane[y * right.big..][..right.big]);
+            if right.stride == 1 {
+                // zeros, what lies within the image, zeros
+                let first = right.before.saturating_sub(left).min(line.len());
+                let from = from.get((first + left).saturating_sub(right.before)..).unwrap_or(&[]);
+                let (ahead, line) = line.split_at_mut(first);
+                let (inside, behind) = line.split_at_mut(from.len().min(line.len()));
+                ahead.iter_mut().chain(behind).for_each(|to| {
+                    to.write(0.);
+                });
+                inside.iter_mut().zip(from).for_each(|(to, x)| {
+                    to.write(*x);
+                });
+                continue;
+            }
             for (x, to) in line.iter_mut().enumerate() {
                 let at = (x * right.stride + left).wrapping_sub(right.before);
-                to.write(from.and_then(|from| from.get(at)).copied().unwrap_or(0.));
+                to.write(from.get(at).copied().unwrap_or(0.));
             }
         }
     });

@@ -22,6 +22,8 @@ const LEAST: usize = 32;
 const PLACES: usize = 16;
 /// The most patches of a task.
 const MOST: usize = 96;
+/// Patches of a short segment: small images have no others, and what is laid aside for them is cleared each time.
+const SHORT: usize = 8;
 
 /// Whether a plan is done this way.
 pub(super) fn applies(plan: &Plan) -> bool {
@@ -153,7 +155,11 @@ impl Job<'_> {
                 || {
                     for channel in 0..plan.channels {
                         for segment in &segments {
-                            self.transform(group, channel, segment, width, values);
+                            if segment.count <= SHORT {
+                                self.transform::<{ SHORT + 1 }>(group, channel, segment, width, values);
+                            } else {
+                                self.transform::<{ MOST + 1 }>(group, channel, segment, width, values);
+                            }
                         }
                     }
                 },
@@ -187,7 +193,12 @@ impl Job<'_> {
                     for output in outputs.clone() {
                         for segment in &segments {
                             let sums = &sums[(output - outputs.start) * width..];
-                            self.put(group * plan.outputs + output, segment, sums, rows * width);
+                            let output = group * plan.outputs + output;
+                            if segment.count <= SHORT {
+                                self.put::<SHORT>(output, segment, sums, rows * width);
+                            } else {
+                                self.put::<MOST>(output, segment, sums, rows * width);
+                            }
                         }
                     }
                 },
@@ -195,16 +206,23 @@ impl Job<'_> {
         });
     }
 
-    /// The patches of a channel at every place: (place, channel, patch).
+    /// The patches of a channel at every place: (place, channel, patch); `N` is more than the segment has.
     #[inline(always)]
-    fn transform(&self, group: usize, channel: usize, segment: &Segment, width: usize, out: &mut [f32]) {
+    fn transform<const N: usize>(
+        &self,
+        group: usize,
+        channel: usize,
+        segment: &Segment,
+        width: usize,
+        out: &mut [f32],
+    ) {
         let plan = self.plan;
         let [down, right] = &plan.spans;
         let size = down.input * right.input;
         let start = ((segment.image * plan.groups + group) * plan.channels + channel) * size;
         let plane = &self.xs[start..][..size];
         let count = segment.count;
-        let (mut even, mut odd) = ([[0f32; MOST + 1]; 4], [[0f32; MOST + 1]; 4]);
+        let (mut even, mut odd) = ([[0f32; N]; 4], [[0f32; N]; 4]);
         for i in 0..4 {
             let line = (2 * segment.row + i) as isize + down.origin;
             let inside = line >= 0 && (line as usize) < down.input;
@@ -234,15 +252,15 @@ impl Job<'_> {
         }
     }
 
-    /// Writes two rows of an output from its sums, whose places are at a distance.
+    /// Writes two rows of an output from its sums, whose places are at a distance; `N` is at least what the segment has.
     #[inline(always)]
     #[allow(unsafe_code)]
-    fn put(&self, output: usize, segment: &Segment, sums: &[f32], distance: usize) {
+    fn put<const N: usize>(&self, output: usize, segment: &Segment, sums: &[f32], distance: usize) {
         let plan = self.plan;
         let [down, right] = &plan.spans;
         let count = segment.count;
         let sums: [&[f32]; PLACES] = from_fn(|place| &sums[place * distance + segment.place..][..count]);
-        let mut lines = [[[0f32; 2]; MOST]; 2];
+        let mut lines = [[[0f32; 2]; N]; 2];
         let [above, below] = &mut lines;
         let (above, below) = (&mut above[..count], &mut below[..count]);
         for j in 0..count {
