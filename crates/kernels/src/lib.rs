@@ -5,6 +5,7 @@
 //! - [`attention`](mod@attention): softmax of queries times keys, times values, without the matrix of scores
 //! - [`conv`]: convolutions over time and images, and transposed ones
 //! - [`ctc`](mod@ctc): the loss of labels without their times
+//! - [`depthwise`](mod@depthwise): a convolution of each channel for itself, over sequences of any lengths
 //! - [`dropout`]: masks that are a function of their place
 //! - [`elementary`]: exponential, tangent, distribution and sine for loops over f32
 //! - [`embedding`]: rows of a table, and sums of them
@@ -39,6 +40,7 @@ pub mod adamw;
 pub mod attention;
 pub mod conv;
 pub mod ctc;
+pub mod depthwise;
 pub mod dropout;
 pub mod elementary;
 pub mod embedding;

@@ -158,6 +158,24 @@ impl CustomOp1 for CrossEntropy {
 /// # Errors
 /// On shapes that differ, and another number of weights.
 pub fn squared_error(xs: &Tensor, targets: &Tensor, weights: &[f32]) -> Result<Tensor> {
+    error(xs, targets, weights, Power::Two)
+}
+
+/// [`squared_error`] of the differences themselves, without their signs.
+///
+/// # Errors
+/// As there.
+pub fn absolute_error(xs: &Tensor, targets: &Tensor, weights: &[f32]) -> Result<Tensor> {
+    error(xs, targets, weights, Power::One)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Power {
+    One,
+    Two,
+}
+
+fn error(xs: &Tensor, targets: &Tensor, weights: &[f32], power: Power) -> Result<Tensor> {
     if xs.dims() != targets.dims() || xs.dims().first() != Some(&weights.len()) {
         refuse!("{:?} beside {:?} with {} weights", xs.dims(), targets.dims(), weights.len());
     }
@@ -166,20 +184,23 @@ pub fn squared_error(xs: &Tensor, targets: &Tensor, weights: &[f32]) -> Result<T
         let mut dims = vec![1; xs.rank()];
         dims[0] = weights.len();
         let weights = Tensor::from_slice(weights, dims, xs.device())?.to_dtype(xs.dtype())?;
-        return (xs - targets)?.sqr()?.broadcast_mul(&weights)?.mean_all();
+        let apart = (xs - targets)?;
+        let apart = if power == Power::One { apart.abs()? } else { apart.sqr()? };
+        return apart.broadcast_mul(&weights)?.mean_all();
     }
-    let op = SquaredError { targets: targets.contiguous()?, weights: weights.to_vec() };
+    let op = WeightedError { targets: targets.contiguous()?, weights: weights.to_vec(), power };
     xs.contiguous()?.recorded1(op)
 }
 
-struct SquaredError {
+struct WeightedError {
     targets: Tensor,
     weights: Vec<f32>,
+    power: Power,
 }
 
-impl CustomOp1 for SquaredError {
+impl CustomOp1 for WeightedError {
     fn name(&self) -> &'static str {
-        "squared error"
+        "weighted error"
     }
 
     fn cpu_fwd(&self, xs: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
@@ -188,8 +209,11 @@ impl CustomOp1 for SquaredError {
         let total = rows::read([&self.targets], |[targets]| {
             let pairs = xs.chunks(size).zip(targets.chunks(size)).zip(&self.weights);
             let error = |(xs, targets): (&[f32], &[f32])| {
-                let squares = xs.iter().zip(targets).map(|(x, target)| f64::from(x - target).powi(2));
-                squares.sum::<f64>()
+                let apart = xs.iter().zip(targets).map(|(x, target)| f64::from(x - target));
+                match self.power {
+                    Power::One => apart.map(f64::abs).sum::<f64>(),
+                    Power::Two => apart.map(|apart| apart * apart).sum(),
+                }
             };
             pairs.map(|(pair, weight)| error(pair) * f64::from(*weight)).sum::<f64>()
         })?;
@@ -198,14 +222,22 @@ impl CustomOp1 for SquaredError {
 
     fn bwd(&self, xs: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let size = (xs.elem_count() / self.weights.len().max(1)).max(1);
-        let scale = 2. * grad.to_scalar::<f32>()? / xs.elem_count().max(1) as f32;
-        let weights = &self.weights;
+        let scale = grad.to_scalar::<f32>()? / xs.elem_count().max(1) as f32;
+        let (weights, power) = (&self.weights, self.power);
         let values = rows::read([xs, &self.targets], |inputs| {
             let [values] = fresh::map(
                 level(),
                 inputs,
                 #[inline(always)]
-                |_, i, [x, target]| [(x - target) * (scale * weights[i / size])],
+                |_, i, [x, target]| {
+                    let apart = x - target;
+                    let slope = match power {
+                        // not `signum`, which is one at zero
+                        Power::One => f32::from(apart > 0.) - f32::from(apart < 0.),
+                        Power::Two => 2. * apart,
+                    };
+                    [slope * (scale * weights[i / size])]
+                },
             );
             values
         })?;
@@ -269,16 +301,21 @@ mod tests {
     use candle_core::Device;
 
     #[test]
-    fn squared_errors_are_those_of_candle() -> Result<()> {
-        let (xs, targets) = (crate::testing::random((3, 2, 5), 1)?, crate::testing::random((3, 2, 5), 2)?);
+    fn weighted_errors_are_those_of_candle() -> Result<()> {
+        let (xs, targets) = (random((3, 2, 5), 1)?, random((3, 2, 5), 2)?);
         let weights = [0.5f32, 2., 0.];
-        let column = Tensor::from_slice(&weights, (3, 1, 1), &candle_core::Device::Cpu)?;
-        crate::testing::compare(
-            &[&xs],
-            || squared_error(&xs, &targets, &weights),
-            || (xs.as_tensor() - targets.detach())?.sqr()?.broadcast_mul(&column)?.mean_all(),
-        )?;
+        let column = Tensor::from_slice(&weights, (3, 1, 1), &Device::Cpu)?;
+        let apart = || xs.as_tensor() - targets.detach();
+        let own = || squared_error(&xs, &targets, &weights);
+        compare(&[&xs], own, || apart()?.sqr()?.broadcast_mul(&column)?.mean_all())?;
+        let own = || absolute_error(&xs, &targets, &weights);
+        compare(&[&xs], own, || apart()?.abs()?.broadcast_mul(&column)?.mean_all())?;
         assert!(squared_error(&xs, &targets, &weights[..2]).is_err());
+        let nothing = absolute_error(&xs, &xs, &weights)?.backward()?;
+        assert_eq!(
+            nothing.get(&xs).map(|grad| grad.abs()?.sum_all()?.to_scalar::<f32>()).transpose()?,
+            Some(0.)
+        );
         Ok(())
     }
 

@@ -1,5 +1,6 @@
-//! Sums and means of tensors of one shape, in one pass over all of them and on all cores.
+//! Sums, means and sums of powers of tensors of one shape, in one pass over all of them and on all cores.
 
+use crate::elementary::{Fma, exp_below, sigmoid};
 use crate::fresh;
 use crate::gradients::Recorded;
 use crate::level::{Level, level};
@@ -76,6 +77,89 @@ fn scaled<const N: usize>(inputs: [&[f32]; N], factor: f32) -> [Vec<f32>; 1] {
     )
 }
 
+/// The logarithm of an amplitude whose power is that of two: `½ ln(e^(2 xs) + e^(2 ys))`, of one shape.
+///
+/// # Errors
+/// Where the shapes differ.
+pub fn power_sum(xs: &Tensor, ys: &Tensor) -> Result<Tensor> {
+    if xs.dims() != ys.dims() {
+        refuse!("a sum of powers of shapes {:?} and {:?}", xs.dims(), ys.dims());
+    }
+    if !(rows::own(xs) && rows::own(ys)) {
+        let above = xs.maximum(ys)?;
+        let apart = (xs - ys)?.abs()?.affine(-2., 0.)?;
+        return above + apart.exp()?.affine(1., 1.)?.log()?.affine(0.5, 0.)?;
+    }
+    xs.contiguous()?.recorded2(&ys.contiguous()?, PowerSum)
+}
+
+/// `ln(1 + e^x)` for `x` up to 0, within 2e-7: twice the inverse hyperbolic tangent of e^x / (2 + e^x), by its series.
+#[inline(always)]
+fn ln_one_plus_exp(m: Fma, x: f32) -> f32 {
+    let e = exp_below(m, x);
+    let s = e / (2. + e);
+    let square = s * s;
+    let series = m.polynomial(square, [1., 1. / 3., 1. / 5., 1. / 7., 1. / 9., 1. / 11.]);
+    2. * s * series
+}
+
+struct PowerSum;
+
+impl PowerSum {
+    fn values(level: Level, inputs: [&[f32]; 2]) -> Vec<f32> {
+        let [zs] = fresh::map(
+            level,
+            inputs,
+            #[inline(always)]
+            |m, _, [x, y]| {
+                let above = if x > y { x } else { y };
+                [above + 0.5 * ln_one_plus_exp(m, -2. * (x - y).abs())]
+            },
+        );
+        zs
+    }
+}
+
+impl CustomOp2 for PowerSum {
+    fn name(&self) -> &'static str {
+        "sum of powers"
+    }
+
+    fn cpu_fwd(
+        &self,
+        xs: &CpuStorage,
+        xs_layout: &Layout,
+        ys: &CpuStorage,
+        ys_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let inputs = [rows::values(xs, xs_layout)?, rows::values(ys, ys_layout)?];
+        Ok((CpuStorage::F32(Self::values(level(), inputs)), xs_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        xs: &Tensor,
+        ys: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        // each has its share of the power
+        let [xs_grad, ys_grad] = rows::read([xs, ys, &grad.contiguous()?], |inputs| {
+            fresh::map(
+                level(),
+                inputs,
+                #[inline(always)]
+                |m, _, [x, y, g]| {
+                    let share = sigmoid(m, 2. * (x - y));
+                    [g * share, g * (1. - share)]
+                },
+            )
+        })?;
+        let tensor = |values| Tensor::from_vec(values, xs.shape(), xs.device()).map(Some);
+        Ok((tensor(xs_grad)?, tensor(ys_grad)?))
+    }
+}
+
 struct Sum;
 
 impl CustomOp2 for Sum {
@@ -109,7 +193,7 @@ impl CustomOp2 for Sum {
 mod tests {
     use super::*;
     use crate::level::levels;
-    use crate::testing::{close, compare, normal, random};
+    use crate::testing::{close, compare, near, normal, random};
 
     #[test]
     fn equals_candles() -> Result<()> {
@@ -149,6 +233,21 @@ mod tests {
         let grad = grads.get(&vars[1]).map(|grad| grad.to_vec2::<f32>()).transpose()?;
         assert_eq!(grad, Some(vec![vec![0.5; 3]; 2]));
         assert!(mean(&[]).is_err() && sum(&vars[0], &vars[1].transpose(0, 1)?).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn powers_add() -> Result<()> {
+        let (xs, ys) = (random((3, 700), 1)?, random((3, 700), 2)?);
+        let plain = || (xs.affine(2., 0.)?.exp()? + ys.affine(2., 0.)?.exp()?)?.log()?.affine(0.5, 0.);
+        compare(&[&xs, &ys], || power_sum(&xs, &ys), plain)?;
+        // one that drowns the other, and both the same
+        let (loud, quiet) = (vec![3f32, -40., 0.], vec![-80f32, -2., 0.]);
+        let expected = [3., -2., 2f64.sqrt().ln()];
+        for level in levels() {
+            near(&PowerSum::values(level, [&loud, &quiet]), &expected, 1e-6, &format!("{level:?}"));
+        }
+        assert!(power_sum(&xs, &*random((700, 3), 1)?).is_err());
         Ok(())
     }
 }

@@ -46,9 +46,17 @@ pub struct LogMel {
 }
 
 /// The bins of a band, first and weights; all others are 0.
-struct Filter {
+pub(crate) struct Filter {
     first: usize,
     weights: Vec<f32>,
+}
+
+impl Filter {
+    /// The band's energy in the power of all bins.
+    pub(crate) fn energy(&self, power: &[f32]) -> f32 {
+        let bins = &power[self.first..][..self.weights.len()];
+        bins.iter().zip(&self.weights).map(|(power, weight)| power * weight).sum()
+    }
 }
 
 impl LogMel {
@@ -66,7 +74,7 @@ impl LogMel {
             bands,
             window: (0..WINDOW).map(hann).collect(),
             transform: RealFftPlanner::new().plan_fft_forward(WINDOW),
-            filters: mel_filters(bands).into(),
+            filters: mel_filters(bands, RATE, WINDOW).into(),
         })
     }
 
@@ -133,10 +141,7 @@ impl LogMel {
                 *power = Complex::norm_sqr(bin) as f32;
             }
             for (value, filter) in frame.iter_mut().zip(&*self.filters) {
-                let bins = &power[filter.first..][..filter.weights.len()];
-                let energy: f32 =
-                    bins.iter().zip(&filter.weights).map(|(power, weight)| power * weight).sum();
-                *value = energy.max(1e-10).log10();
+                *value = filter.energy(&power).max(1e-10).log10();
             }
         }
     }
@@ -211,19 +216,20 @@ pub fn scale(values: &mut [f32], maximum: f32) {
     }
 }
 
-/// Triangles of unit area on Slaney's scale from 0 to 8000 Hz, as `librosa.filters.mel(sr=16000, n_fft=400)` has them.
-fn mel_filters(bands: usize) -> Vec<Filter> {
-    let top = mel(f64::from(RATE) / 2.0);
+/// Triangles of unit area on Slaney's scale from 0 to half of the rate, as `librosa.filters.mel(sr=rate, n_fft=window)` has
+/// them.
+pub(crate) fn mel_filters(bands: usize, rate: u32, window: usize) -> Vec<Filter> {
+    let top = mel(f64::from(rate) / 2.0);
     let corners: Vec<f64> = (0..bands + 2).map(|i| hertz(top * i as f64 / (bands + 1) as f64)).collect();
     let filter = |corner: &[f64]| {
         let weight = |bin: usize| {
-            let frequency = bin as f64 * f64::from(RATE) / WINDOW as f64;
+            let frequency = bin as f64 * f64::from(rate) / window as f64;
             let rise = (frequency - corner[0]) / (corner[1] - corner[0]);
             let fall = (corner[2] - frequency) / (corner[2] - corner[1]);
             let height = rise.min(fall).max(0.0) as f32;
             (f64::from(height) * 2.0 / (corner[2] - corner[0])) as f32
         };
-        let weights: Vec<f32> = (0..BINS).map(weight).collect();
+        let weights: Vec<f32> = (0..=window / 2).map(weight).collect();
         let first = weights.iter().position(|weight| *weight > 0.0).unwrap_or(0);
         let end = weights.iter().rposition(|weight| *weight > 0.0).map_or(first, |last| last + 1);
         Filter { first, weights: weights[first..end].to_vec() }

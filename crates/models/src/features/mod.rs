@@ -1,3 +1,5 @@
 //! What nets see of a signal, computed from its samples.
 
 pub mod log_mel;
+pub mod pitch;
+pub mod stft;

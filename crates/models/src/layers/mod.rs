@@ -5,6 +5,7 @@
 pub mod attention;
 pub mod cache;
 pub mod conv;
+pub mod convnext;
 pub mod embedding;
 pub mod init;
 pub mod linear;
