@@ -21,4 +21,5 @@ mod tokens;
 mod translation;
 mod unet;
 mod vae;
+mod vits;
 mod whisper;

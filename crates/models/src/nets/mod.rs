@@ -9,4 +9,5 @@ pub mod seq2seq;
 pub mod t5;
 pub mod unet;
 pub mod vae;
+pub mod vits;
 pub mod whisper;
