@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod beam;
+mod character_tokens;
 mod checkpoint;
 mod clip;
 mod clip_tokens;
