@@ -44,3 +44,38 @@ fn what_is_no_sound_is_refused() {
     assert!(wav::encode(&[0.0; 65_535], 65_535, 8000).is_err());
     assert!(wav::encode(&[0.0], 1, u32::MAX).is_err());
 }
+
+/// A file of one channel as a reader that is not ours understands it.
+fn read(bytes: Vec<u8>) -> (hound::WavSpec, Vec<f32>) {
+    let mut wav = hound::WavReader::new(std::io::Cursor::new(bytes)).unwrap();
+    let spec = wav.spec();
+    let scale = 2f32.powi(i32::from(spec.bits_per_sample) - 1);
+    let samples = match spec.sample_format {
+        hound::SampleFormat::Float => wav.samples::<f32>().map(Result::unwrap).collect(),
+        hound::SampleFormat::Int => wav.samples::<i32>().map(|x| x.unwrap() as f32 / scale).collect(),
+    };
+    (spec, samples)
+}
+
+#[test]
+fn files_that_grow_are_read_back() {
+    let samples = [0.0, 0.25, -0.25, 1.0, -1.0, 1.5, -7.0];
+    for (encoding, bits, error) in
+        [(wav::Encoding::Int16, 16, 4e-5), (wav::Encoding::Int24, 24, 2e-7), (wav::Encoding::Float32, 32, 0.)]
+    {
+        let bytes = encoding.bytes(&samples);
+        assert_eq!(bytes.len(), samples.len() * encoding.size());
+        let header = wav::header(encoding, 22_050, Some(bytes.len() as u64));
+        assert_eq!(header.len(), wav::header(encoding, 8000, None).len());
+        let (spec, found) = read([header, bytes].concat());
+        assert_eq!((spec.channels, spec.sample_rate, spec.bits_per_sample), (1, 22_050, bits));
+        for (found, x) in found.iter().zip(samples) {
+            let wanted = if bits == 32 { x } else { x.clamp(-1., 1.) };
+            assert!((found - wanted).abs() <= error, "{bits} bits: {found} for {x}");
+        }
+        assert_eq!(found.len(), samples.len());
+    }
+    let whole = wav::encode(&samples, 1, 16_000).unwrap();
+    let bytes = wav::Encoding::Int16.bytes(&samples);
+    assert_eq!(whole, [wav::header(wav::Encoding::Int16, 16_000, Some(14)), bytes].concat());
+}

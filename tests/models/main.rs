@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod beam;
+mod character_tokens;
 mod checkpoint;
 mod clip;
 mod clip_tokens;
@@ -21,5 +22,6 @@ mod tokens;
 mod translation;
 mod unet;
 mod vae;
+mod vits;
 mod voice;
 mod whisper;

@@ -2,7 +2,7 @@
 //!
 //! - `model`: a model's files -> net, tokenizer and languages; `defaults`: what it asks for
 //! - `languages`: the codes and names of languages; `detect`: which one a text is in
-//! - `text`: texts -> sentences -> texts; `sentences`: where they end; `request`: how; `search`: ids -> ids
+//! - `text`: texts -> sentences -> texts; `request`: how; `search`: ids -> ids
 //! - `document`: segments of documents, with what must stay in them; `align`: which words stand for which; `partial`: what is done of one, on disk
 //! - `loops`: words that go round and round
 //! - `corpus`: sentences and their translations; `train`: a net from them
@@ -20,7 +20,6 @@ pub mod partial;
 mod request;
 pub mod score;
 mod search;
-pub mod sentences;
 mod text;
 pub mod train;
 

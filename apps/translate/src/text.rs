@@ -4,8 +4,8 @@ use std::ops::{ControlFlow, Range};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use studio::sentences::{parts, sentences};
 
-use crate::sentences::{parts, sentences};
 use crate::{Direction, Model, OnLoop, Request, loops};
 
 /// A sentence and what became of it.

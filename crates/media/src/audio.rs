@@ -24,7 +24,7 @@ use symphonia::core::io::MediaSource;
 use decode::Decoder;
 pub use error::AudioError;
 use raw::Raw;
-use resample::Resampler;
+pub use resample::Resampler;
 
 /// Rates that are read and resampled to, in Hz.
 const RATES: RangeInclusive<u32> = 1_000..=768_000;

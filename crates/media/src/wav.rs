@@ -1,4 +1,4 @@
-//! Samples to WAV files of 16 bits.
+//! Samples to WAV files: whole ones of 16 bits, and the header and bytes of files that grow while sound is made.
 
 use std::io::{Cursor, Seek, Write};
 
@@ -60,6 +60,75 @@ pub fn write<W: Write + Seek>(writer: W, samples: &[f32], channels: u16, rate: u
         wav.write_sample((sample * 32767.0).round() as i16)?;
     }
     Ok(wav.finalize()?)
+}
+
+/// How a sample is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Encoding {
+    /// Two bytes: round(x * 32767), saturating.
+    #[default]
+    Int16,
+    /// Three bytes: round(x * 8388607), saturating.
+    Int24,
+    /// Four bytes, as it is.
+    Float32,
+}
+
+impl Encoding {
+    /// Bytes of a sample.
+    pub fn size(self) -> usize {
+        match self {
+            Self::Int16 => 2,
+            Self::Int24 => 3,
+            Self::Float32 => 4,
+        }
+    }
+
+    /// Samples as they lie in a file, little end first; one that is no number becomes 0 where the format has none.
+    pub fn bytes(self, samples: &[f32]) -> Vec<u8> {
+        // the casts saturate
+        match self {
+            Self::Int16 => samples.iter().flat_map(|x| ((x * 32767.).round() as i16).to_le_bytes()).collect(),
+            Self::Int24 => {
+                let whole =
+                    |x: &f32| (f64::from(*x) * 8_388_607.).round().clamp(-8_388_608., 8_388_607.) as i32;
+                samples.iter().flat_map(|x| whole(x).to_le_bytes().into_iter().take(3)).collect()
+            }
+            Self::Float32 => samples.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        }
+    }
+}
+
+/// Bytes of samples that a file holds at most.
+pub const MOST: u64 = u32::MAX as u64 - 128;
+
+/// What stands before the samples of one channel. Where it is not known how many bytes of them follow, as many as can be,
+/// which readers of a stream take to mean until its end. Its length depends on the encoding alone.
+pub fn header(encoding: Encoding, rate: u32, bytes: Option<u64>) -> Vec<u8> {
+    let size = encoding.size() as u16;
+    let (tag, more) = if encoding == Encoding::Float32 { (3u16, 2u32) } else { (1, 0) };
+    let data = bytes.map_or(u32::MAX, |bytes| bytes.min(MOST) as u32);
+    let mut fact = Vec::new();
+    if more > 0 {
+        fact.extend(b"fact\x04\0\0\0");
+        fact.extend((data / u32::from(size)).to_le_bytes());
+    }
+    // an odd number of bytes is followed by one more
+    let rest = 20 + 16 + more + fact.len() as u32;
+    let riff = if bytes.is_some() { rest.saturating_add(data).saturating_add(data % 2) } else { u32::MAX };
+    let mut header = Vec::with_capacity(8 + rest as usize);
+    header.extend(b"RIFF");
+    header.extend(riff.to_le_bytes());
+    header.extend(b"WAVEfmt ");
+    header.extend((16 + more).to_le_bytes());
+    header.extend([tag, 1].iter().flat_map(|x| x.to_le_bytes()));
+    header.extend([rate, rate.saturating_mul(u32::from(size))].iter().flat_map(|x| x.to_le_bytes()));
+    header.extend([size, 8 * size].iter().flat_map(|x| x.to_le_bytes()));
+    header.extend(std::iter::repeat_n(0, more as usize));
+    header.extend(fact);
+    header.extend(b"data");
+    header.extend(data.to_le_bytes());
+    header
 }
 
 /// [`write`] into memory.

@@ -1,6 +1,6 @@
 //! An activation times a second input, as gated feed-forward blocks have it (Shazeer, 2020).
 
-use super::{Function, Gelu, GeluTanh, Silu};
+use super::{Function, Gelu, GeluTanh, Sigmoid, Silu};
 use crate::gradients::Recorded;
 use crate::level::{Level, level};
 use crate::{fresh, rows};
@@ -20,6 +20,11 @@ pub fn gelu_mul(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 /// `gelu_tanh(gate) * up`; operands as for [`silu_mul`].
 pub fn gelu_tanh_mul(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     apply(GeluTanh, gate, up)
+}
+
+/// `sigmoid(gate) * up`, the gate of a WaveNet; operands as for [`silu_mul`].
+pub fn sigmoid_mul(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+    apply(Sigmoid, gate, up)
 }
 
 fn apply<F: Function>(function: F, gate: &Tensor, up: &Tensor) -> Result<Tensor> {

@@ -8,7 +8,7 @@ mod snake;
 #[cfg(test)]
 mod tests;
 
-pub use gated::{gelu_mul, gelu_tanh_mul, silu_mul};
+pub use gated::{gelu_mul, gelu_tanh_mul, sigmoid_mul, silu_mul};
 pub use snake::{snake, snake_beta};
 
 use crate::elementary::{self, Fma};

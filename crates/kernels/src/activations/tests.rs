@@ -133,10 +133,11 @@ fn tensors_of_any_layout_equal_the_composites() -> Result<()> {
 #[test]
 fn gates_equal_the_composites() -> Result<()> {
     type Gate = fn(&Tensor, &Tensor) -> Result<Tensor>;
-    let pairs: [(Gate, Gate); 3] = [
+    let pairs: [(Gate, Gate); 4] = [
         (silu_mul, |gate, up| Silu.composite(gate)? * up),
         (gelu_mul, |gate, up| Gelu.composite(gate)? * up),
         (gelu_tanh_mul, |gate, up| GeluTanh.composite(gate)? * up),
+        (sigmoid_mul, |gate, up| Sigmoid.composite(gate)? * up),
     ];
     for (own, composite) in pairs {
         for size in [1, 33, 40_000] {

@@ -11,7 +11,7 @@ const BLOCK: usize = 1024;
 ///
 /// Output sample `i` stands at the time of input sample `i * from / to`: the filter's delay is taken off. What
 /// comes out depends on the samples alone, not on how they were cut into blocks.
-pub(super) struct Resampler {
+pub struct Resampler {
     fft: Fft<f32>,
     /// Samples that wait until there is a block of them.
     input: Vec<f32>,

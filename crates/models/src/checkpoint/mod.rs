@@ -7,6 +7,7 @@ mod files;
 pub mod gguf;
 mod header;
 mod save;
+mod weight_norm;
 mod weights;
 
 pub use files::Files;

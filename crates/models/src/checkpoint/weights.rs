@@ -2,6 +2,7 @@
 
 use super::files::{Bytes, Files};
 use super::header::{self, Stored};
+use super::weight_norm;
 use crate::vars::Source;
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::Init;
@@ -100,11 +101,17 @@ fn plain(file: &str) -> bool {
         && !file.starts_with('.')
 }
 
-/// Hands tensors to a net.
+/// Hands tensors to a net; what is stored as lengths and directions comes as the weight that it stands for.
 pub struct Backend(pub Arc<Weights>);
 
-impl Source for Backend {
-    fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+impl Backend {
+    fn parts(&self, name: &str) -> Option<[String; 2]> {
+        let has = |name: &str| self.0.tensors.contains_key(name);
+        if has(name) { None } else { weight_norm::parts(name, has) }
+    }
+
+    /// A tensor as it is stored.
+    fn stored(&self, shape: &Shape, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
         let (file, stored, bytes) = self.0.find(name)?;
         if stored.shape != shape.dims() {
             let (found, expected) = (&stored.shape, shape.dims());
@@ -115,9 +122,20 @@ impl Source for Backend {
         };
         tensor(bytes, float, dtype, &stored.shape, device)
     }
+}
+
+impl Source for Backend {
+    fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+        let Some([lengths, directions]) = self.parts(name) else {
+            return self.stored(&shape, name, dtype, device);
+        };
+        let lengths = self.stored(&weight_norm::lengths_shape(&shape), &lengths, DType::F32, device)?;
+        let directions = self.stored(&shape, &directions, DType::F32, device)?;
+        weight_norm::folded(&lengths, &directions)?.to_dtype(dtype)
+    }
 
     fn contains(&self, name: &str) -> bool {
-        self.0.tensors.contains_key(name)
+        self.0.tensors.contains_key(name) || self.parts(name).is_some()
     }
 }
 

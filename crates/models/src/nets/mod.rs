@@ -9,5 +9,6 @@ pub mod seq2seq;
 pub mod t5;
 pub mod unet;
 pub mod vae;
+pub mod vits;
 pub mod voice;
 pub mod whisper;

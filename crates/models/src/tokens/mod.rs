@@ -4,6 +4,7 @@
 //! SentencePiece's `tokenizer.model` (`sentencepiece`, `pieces`), GPT-2's `vocab.json` with `merges.txt` and `added_tokens.json` (`byte_level`),
 //! and the vocabulary in a GGUF file (`gguf`).
 //!
+//! - `characters`: letters or phonemes one by one, for voices
 //! - `clip`: prompts of diffusion models
 //! - `chat`: a conversation as the text that a model was taught to answer
 //! - `learned`: a tokenizer of one's own
@@ -11,6 +12,7 @@
 //! - `translation`: texts of two languages, as translators were taught them
 
 mod byte_level;
+mod characters;
 pub mod chat;
 mod clip;
 mod gguf;
@@ -21,6 +23,7 @@ mod spm;
 mod stream;
 pub mod translation;
 
+pub use characters::{CharacterTokens, Spelled, Writing};
 pub use clip::{ClipTokens, learn_clip};
 pub use learned::{LearnedTokens, learn_with_marks};
 pub use stream::Stream;

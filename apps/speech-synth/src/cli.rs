@@ -1,0 +1,161 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use cli::{CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, values};
+use media::wav::Encoding;
+
+/// Read text aloud
+#[derive(Parser, Debug)]
+#[command(name = "speech-synth", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = "Examples:
+  speech-synth --model mms-tts-eng \"Hello, world.\"               writes speech.wav
+  speech-synth --model mms-tts-fra lettre.txt -o lettre.wav --subtitles lettre.srt
+  speech-synth --model vits-vctk --speaker 4 --ipa \"həlˈoʊ wˈɜːld\"  phonemes, for a voice that takes them
+  speech-synth --model mms-tts-eng book/ --recursive -o sound/    a folder; done files are skipped the next time
+  echo \"Hello.\" | speech-synth --model mms-tts-eng - -o - | aplay  spoken while it is made")]
+pub struct Cli {
+    /// Another verb than speaking.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// Speaking.
+    #[command(flatten)]
+    pub speak: SpeakArgs,
+}
+
+/// The verbs beside speaking.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// List, show, download and delete models
+    Models(ModelsCommand),
+    /// Print a completion script for a shell
+    Completions(CompletionsCommand),
+}
+
+/// What sound is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A WAV file
+    Wav,
+    /// The samples alone, little end first
+    Raw,
+}
+
+/// How a sample is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Bits {
+    /// Whole numbers of 16 bits
+    #[value(name = "16")]
+    Int16,
+    /// Whole numbers of 24 bits
+    #[value(name = "24")]
+    Int24,
+    /// Floating-point numbers of 32 bits
+    #[value(name = "32")]
+    Float32,
+}
+
+impl Bits {
+    /// As the library calls it.
+    pub fn encoding(self) -> Encoding {
+        match self {
+            Self::Int16 => Encoding::Int16,
+            Self::Int24 => Encoding::Int24,
+            Self::Float32 => Encoding::Float32,
+        }
+    }
+}
+
+/// `speech-synth [INPUT...]`
+#[derive(Args, Debug)]
+pub struct SpeakArgs {
+    /// Words to speak, or files (txt, md, html, srt, vtt) and folders; `-` is stdin
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<String>,
+
+    /// As INPUT, but never a file or a verb
+    #[arg(long, value_name = "TEXT")]
+    pub text: Vec<String>,
+
+    /// Look into folders inside folders
+    #[arg(long)]
+    pub recursive: bool,
+
+    /// INPUT is phonemes, in the voice's own spelling (IPA)
+    #[arg(long)]
+    pub ipa: bool,
+
+    /// Which speaker of a voice that has several, by number from 0 [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Speech")]
+    pub speaker: Option<u32>,
+
+    /// This much faster than the voice speaks by itself, 0.1 to 10
+    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = speed, help_heading = "Speech")]
+    pub speed: f64,
+
+    /// How much the sound varies, 0 to 10 [default: what the voice asks for]
+    #[arg(long, value_name = "X", value_parser = noise, help_heading = "Speech")]
+    pub noise: Option<f64>,
+
+    /// How much the rhythm varies, 0 to 10 [default: what the voice asks for]
+    #[arg(long, value_name = "X", value_parser = noise, help_heading = "Speech")]
+    pub noise_duration: Option<f64>,
+
+    /// Silence between sentences, and twice as much between paragraphs, 0 to 60 seconds [default: none]
+    #[arg(long, value_name = "SECONDS", value_parser = pause, help_heading = "Speech")]
+    pub pause: Option<f64>,
+
+    /// What the sound is written as [default: by the name after -o, else WAV]
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Sound")]
+    pub format: Option<Format>,
+
+    /// Bits of a sample: 16, 24, or 32 for floating-point numbers
+    #[arg(
+        long,
+        value_enum,
+        value_name = "BITS",
+        default_value = "16",
+        hide_possible_values = true,
+        help_heading = "Sound"
+    )]
+    pub bits: Bits,
+
+    /// Samples a second, 1000 to 768000 [default: as the voice makes them]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1000..=768_000), help_heading = "Sound")]
+    pub sample_rate: Option<u32>,
+
+    /// Bring the sound to this loudness (EBU R128), -70 to 0, without clipping [default: as the voice makes it]
+    #[arg(long, value_name = "LUFS", allow_negative_numbers = true, value_parser = lufs, help_heading = "Sound")]
+    pub lufs: Option<f64>,
+
+    /// Write the times of the words too: to FILE.srt, .vtt or .json; with many inputs `.srt`, beside each sound
+    #[arg(long, value_name = "FILE", help_heading = "Sound")]
+    pub subtitles: Option<PathBuf>,
+
+    /// The voice.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// Where the result goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    values::number(text, 0.1, 10., "a number from 0.1 to 10")
+}
+
+fn noise(text: &str) -> Result<f64, String> {
+    values::number(text, 0., 10., "a number from 0 to 10")
+}
+
+fn pause(text: &str) -> Result<f64, String> {
+    values::number(text, 0., 60., "a number from 0 to 60")
+}
+
+fn lufs(text: &str) -> Result<f64, String> {
+    values::number(text, -70., 0., "a number from -70 to 0")
+}

@@ -1,0 +1,206 @@
+//! Where samples go as they are made: a file or stdout, by way of another rate or another loudness.
+//!
+//! A file that grows is whole up to its last sample whenever it is closed, also when the disk is full before the text is
+//! at its end.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+
+use anyhow::{Context, Result, anyhow, bail};
+use media::audio::Resampler;
+use media::wav::{self, Encoding};
+use speech_synth::loudness::{Gain, Meter};
+
+use crate::cli::Format;
+
+/// What sound is brought to.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    /// Samples a second that the voice makes.
+    pub from: u32,
+    /// Samples a second that are written.
+    pub rate: u32,
+    /// With a header or without.
+    pub format: Format,
+    /// How a sample is stored.
+    pub encoding: Encoding,
+    /// The loudness that is asked for, in LUFS.
+    pub lufs: Option<f64>,
+}
+
+/// Takes samples.
+pub struct Sink<'a> {
+    form: Form,
+    place: Place<'a>,
+    resampler: Option<Resampler>,
+    levelling: Option<Levelling>,
+    /// Bytes of samples that were written.
+    bytes: u64,
+}
+
+/// Where bytes go.
+pub enum Place<'a> {
+    /// A file from its beginning; its header is written anew at the end.
+    File(&'a File),
+    /// A pipe: the header says that the sound ends where the stream does.
+    Stdout,
+}
+
+/// Sound waits on disk until its loudness is known.
+struct Levelling {
+    target: f64,
+    meter: Meter,
+    file: File,
+}
+
+/// Samples that are read back at a time.
+const BLOCK: usize = 1 << 16;
+
+impl<'a> Sink<'a> {
+    /// Begins sound of this form at a place.
+    ///
+    /// # Errors
+    /// Rates that cannot be brought to one another, and a place that cannot be written.
+    pub fn new(form: Form, place: Place<'a>) -> Result<Self> {
+        let Form { from, rate, .. } = form;
+        let resampler = (from != rate).then(|| Resampler::new(from, rate)).transpose();
+        let resampler = resampler.map_err(|why| anyhow!("--sample-rate {rate}: {why}"))?;
+        let levelling = |target| -> Result<Levelling> {
+            let file =
+                tempfile::tempfile().context("--lufs: sound has to wait on disk until all is known")?;
+            Ok(Levelling { target, meter: Meter::new(rate)?, file })
+        };
+        let levelling = form.lufs.map(levelling).transpose()?;
+        let mut sink = Self { form, place, resampler, levelling, bytes: 0 };
+        if form.format == Format::Wav {
+            sink.send(&wav::header(form.encoding, rate, None))?;
+        }
+        Ok(sink)
+    }
+
+    /// Takes samples at the voice's rate.
+    ///
+    /// # Errors
+    /// A place that cannot be written; what was written before stays.
+    pub fn take(&mut self, samples: &[f32]) -> Result<()> {
+        let Some(resampler) = &mut self.resampler else { return self.pass(samples) };
+        let mut ready = Vec::new();
+        resampler.push(samples, &mut ready).map_err(|why| anyhow!("--sample-rate: {why}"))?;
+        self.pass(&ready)
+    }
+
+    /// Ends the sound, and says how many samples were written and what they were multiplied with.
+    ///
+    /// # Errors
+    /// As [`Sink::take`].
+    pub fn finish(&mut self) -> Result<Option<Gain>> {
+        if let Some(mut resampler) = self.resampler.take() {
+            let mut ready = Vec::new();
+            resampler.finish(&mut ready).map_err(|why| anyhow!("--sample-rate: {why}"))?;
+            self.pass(&ready)?;
+        }
+        let mut gain = None;
+        if let Some(levelling) = self.levelling.take() {
+            gain = levelling.meter.gain(levelling.target)?;
+            self.level(levelling.file, gain.map_or(1., |gain| gain.factor))?;
+        }
+        self.close()?;
+        Ok(gain)
+    }
+
+    /// Makes a file of what was written: whole samples, and a header that knows their number. Also after an error.
+    ///
+    /// # Errors
+    /// A file that cannot be written at all.
+    pub fn close(&mut self) -> Result<()> {
+        let Place::File(mut file) = self.place else { return Ok(()) };
+        let header = match self.form.format {
+            Format::Wav => wav::header(self.form.encoding, self.form.rate, Some(self.bytes)),
+            Format::Raw => Vec::new(),
+        };
+        // a disk that was full may have taken a part of a block
+        file.set_len(header.len() as u64 + self.bytes)?;
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&header)?;
+        if self.form.format == Format::Wav && !self.bytes.is_multiple_of(2) {
+            file.seek(SeekFrom::End(0))?;
+            file.write_all(&[0])?;
+        }
+        Ok(())
+    }
+
+    /// Samples that were written.
+    pub fn samples(&self) -> u64 {
+        self.bytes / self.form.encoding.size() as u64
+    }
+
+    fn pass(&mut self, samples: &[f32]) -> Result<()> {
+        let Some(levelling) = &mut self.levelling else { return self.write(samples) };
+        levelling.meter.take(samples)?;
+        levelling
+            .file
+            .write_all(&Encoding::Float32.bytes(samples))
+            .context("--lufs: sound that waits on disk")
+    }
+
+    fn level(&mut self, mut file: File, factor: f32) -> Result<()> {
+        file.seek(SeekFrom::Start(0))?;
+        let mut bytes = vec![0; BLOCK * Encoding::Float32.size()];
+        loop {
+            let mut filled = 0;
+            while filled < bytes.len() {
+                match file.read(&mut bytes[filled..])? {
+                    0 => break,
+                    count => filled += count,
+                }
+            }
+            if filled == 0 {
+                return Ok(());
+            }
+            let (samples, _) = bytes[..filled].as_chunks::<4>();
+            let samples: Vec<f32> = samples.iter().map(|bytes| f32::from_le_bytes(*bytes) * factor).collect();
+            self.write(&samples)?;
+        }
+    }
+
+    fn write(&mut self, samples: &[f32]) -> Result<()> {
+        let bytes = self.form.encoding.bytes(samples);
+        if self.form.format == Format::Wav
+            && matches!(self.place, Place::File(_))
+            && self.bytes + bytes.len() as u64 > wav::MOST
+        {
+            bail!("a WAV file holds 4 GB at most: write --format raw, or a text in parts");
+        }
+        let before = self.place_of_file()?;
+        match self.send(&bytes) {
+            Ok(()) => {
+                self.bytes += bytes.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                // whole samples of what was taken before the error count
+                let size = self.form.encoding.size() as u64;
+                let whole = self.place_of_file()?.saturating_sub(before) / size * size;
+                self.bytes += whole;
+                if let Place::File(mut file) = self.place {
+                    file.seek(SeekFrom::Start(before + whole))?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn place_of_file(&self) -> Result<u64> {
+        match self.place {
+            Place::File(mut file) => Ok(file.stream_position()?),
+            Place::Stdout => Ok(0),
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        match self.place {
+            Place::File(mut file) => file.write_all(bytes).context("cannot write the sound"),
+            Place::Stdout => cli::print_bytes(bytes),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Text read aloud, as a library: [`Voice::load`] a voice, [`speak`] with it.
+//!
+//! - `voice`: a model's files -> net and what spells its ids; `script`: what a voice cannot read, by name
+//! - `pieces`: texts -> what is spoken at once; `request`: how
+//! - `speak`: pieces -> ids -> samples, with the times of the words (`words`)
+//! - `loudness`: how loud sound is, and what brings it to a target
+
+pub mod loudness;
+mod pieces;
+mod request;
+mod script;
+mod speak;
+mod voice;
+mod words;
+
+pub use request::Request;
+pub use speak::{Said, Spoken, speak};
+pub use voice::Voice;
+pub use words::Word;

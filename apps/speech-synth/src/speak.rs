@@ -1,0 +1,139 @@
+//! Texts -> samples, piece by piece, with the times of the words.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use anyhow::{Result, bail};
+use candle_core::{DType, Tensor};
+use models::random::Generator;
+use studio::sentences::sentences;
+
+use crate::pieces::{Piece, pieces};
+use crate::words::words;
+use crate::{Request, Voice, Word};
+
+/// A piece of a text that was spoken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spoken {
+    /// Samples at the voice's rate, silence before the piece among them.
+    pub samples: Vec<f32>,
+    /// Its sentences, each as the words that are spoken; times in seconds from the beginning of the whole.
+    pub sentences: Vec<Vec<Word>>,
+    /// The ids of the piece.
+    pub ids: Vec<u32>,
+    /// Bytes of the whole text that are done.
+    pub done: usize,
+}
+
+/// What became of a text.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Said {
+    /// Samples in all.
+    pub samples: u64,
+    /// Letters and digits that the voice has no sign for, and how often they were left out.
+    pub left_out: BTreeMap<char, usize>,
+    /// Whether all was spoken, and not stopped.
+    pub whole: bool,
+}
+
+/// Seconds over which sound rises and falls where two pieces meet, so that there is no click.
+const RAMP: f64 = 0.005;
+
+/// Speaks paragraphs. Each piece is handed on as it is made, so that memory does not grow with the text; the random
+/// numbers go on from piece to piece. A text that is short is one piece, and its samples are the net's.
+///
+/// # Errors
+/// A text that says nothing or that the voice cannot read, and what `on_piece` gives back.
+pub fn speak(
+    voice: &Voice,
+    paragraphs: &[String],
+    request: &Request,
+    on_piece: &mut dyn FnMut(Spoken) -> Result<ControlFlow<()>>,
+) -> Result<Said> {
+    voice.check(paragraphs)?;
+    let pieces = pieces(paragraphs, request.pause.is_some());
+    let mut random = Generator::new(request.seed);
+    let mut said = Said::default();
+    let mut done = 0;
+    // the piece before waits until it is known whether another one follows, to which it has to fall
+    let mut before: Option<Spoken> = None;
+    for piece in &pieces {
+        done += piece.text.len();
+        let start = said.samples + before.as_ref().map_or(0, |before| before.samples.len() as u64);
+        let Some(mut spoken) = one(voice, piece, request, start, &mut random, &mut said.left_out)? else {
+            continue;
+        };
+        spoken.done = done;
+        if let Some(mut before) = before.take() {
+            ramp(voice, &mut before.samples, true);
+            said.samples += before.samples.len() as u64;
+            if on_piece(before)?.is_break() {
+                return Ok(said);
+            }
+        }
+        before = Some(spoken);
+    }
+    let Some(last) = before else {
+        bail!("nothing to speak: the voice has no sign for any letter of the text")
+    };
+    said.samples += last.samples.len() as u64;
+    said.whole = on_piece(last)?.is_continue();
+    Ok(said)
+}
+
+/// One piece after so many samples; nothing where it says nothing.
+fn one(
+    voice: &Voice,
+    piece: &Piece,
+    request: &Request,
+    start: u64,
+    random: &mut Generator,
+    left_out: &mut BTreeMap<char, usize>,
+) -> Result<Option<Spoken>> {
+    let spelled = voice.spell(&piece.text, request.writing)?;
+    for letter in spelled.unknown.iter().filter(|letter| letter.is_alphanumeric()) {
+        *left_out.entry(*letter).or_default() += 1;
+    }
+    if spelled.places.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    let ids = Tensor::new(&spelled.ids[..], &voice.device)?.unsqueeze(0)?;
+    let speech = voice.net.forward(&ids, &request.options, random)?;
+    let mut sound = speech.samples.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+    if sound.iter().any(|sample| !sample.is_finite()) {
+        bail!("the model makes no sound of {:?}: its samples are no numbers", piece.text);
+    }
+    let rate = f64::from(voice.rate());
+    let silence = request.pause.map_or(0., |pause| pause * f64::from(piece.pauses) * rate).round() as usize;
+    if start > 0 {
+        ramp(voice, &mut sound, false);
+    }
+    let begins = (start as f64 + silence as f64) / rate;
+    let mut words = words(&piece.text, &spelled, &speech.frames, voice.config.hop() as f64 / rate);
+    words.iter_mut().for_each(|word| (word.start, word.end) = (word.start + begins, word.end + begins));
+    let samples = [vec![0.; silence], sound].concat();
+    let sentences = by_sentence(&piece.text, words);
+    Ok(Some(Spoken { samples, sentences, ids: spelled.ids, done: 0 }))
+}
+
+/// Lets sound fall to silence at its end, or rise from it at its beginning.
+fn ramp(voice: &Voice, samples: &mut [f32], falls: bool) {
+    let count = ((f64::from(voice.rate()) * RAMP) as usize).min(samples.len());
+    let length = samples.len();
+    for i in 0..count {
+        let at = if falls { length - 1 - i } else { i };
+        samples[at] *= (i as f32 + 0.5) / count as f32;
+    }
+}
+
+fn by_sentence(text: &str, words: Vec<Word>) -> Vec<Vec<Word>> {
+    let mut words = words.into_iter().peekable();
+    let take = |end: usize| {
+        let mut taken = Vec::new();
+        while let Some(word) = words.next_if(|word| word.place < end) {
+            taken.push(word);
+        }
+        taken
+    };
+    sentences(text).into_iter().map(|range| range.end).map(take).filter(|words| !words.is_empty()).collect()
+}
