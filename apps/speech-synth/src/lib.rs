@@ -1,0 +1,5 @@
+//! Text to speech, as a library.
+//!
+//! - `english`: written English -> words, pauses and phones
+
+pub mod english;

@@ -1,0 +1,5 @@
+//! speech-synth as its users meet it: the library behind it.
+
+#![allow(clippy::unwrap_used)]
+
+mod english_normalisation;
