@@ -2,4 +2,5 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod english_lexicon;
 mod english_normalisation;
