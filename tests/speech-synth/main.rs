@@ -2,5 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod english_learning;
 mod english_lexicon;
 mod english_normalisation;
+mod english_speaking;

@@ -161,6 +161,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_variable_is_trained() -> candle_core::Result<()> {
+        let (net, vars) = Net::init(&Config::default(), 1, &Device::Cpu)?;
+        let logits = net.forward(&[&[1, 2, 3], &[3, 27, 1]], &Dropout::NONE)?;
+        let loss = ctc(&logits, &[vec![3, 30], vec![4]], &[6, 6], BLANK)?;
+        let mut missing = training::assert_gradients(&init::sorted(&vars), &loss)?;
+        // what all keys have in common changes no attention
+        missing.retain(|name| !name.ends_with("k_proj.bias"));
+        assert_eq!(missing, [""; 0]);
+        Ok(())
+    }
+
+    #[test]
     fn an_epoch_has_every_word_once_in_batches_of_one_length() {
         let examples: Vec<Example> = (0..300).map(|i| (vec![1; 1 + i % 13], vec![0])).collect();
         let found = batches(&examples, 60, 3, 0);

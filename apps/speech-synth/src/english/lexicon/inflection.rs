@@ -104,7 +104,43 @@ const PART: usize = 4;
 
 /// The phones of a word by the rules, or nothing where none fits.
 pub fn derived(word: &str, lexicon: &impl Known) -> Option<Vec<Phone>> {
-    by_ending(word, lexicon).or_else(|| by_beginning(word, lexicon)).or_else(|| joined(word, lexicon))
+    by_ending(word, lexicon)
+        .or_else(|| british(word, lexicon))
+        .or_else(|| by_beginning(word, lexicon))
+        .or_else(|| joined(word, lexicon))
+}
+
+/// Endings as they are written in Britain, and in America.
+const BRITISH: [(&str, &str); 17] = [
+    ("our", "or"),
+    ("oured", "ored"),
+    ("ouring", "oring"),
+    ("ourable", "orable"),
+    ("ourless", "orless"),
+    ("ise", "ize"),
+    ("ised", "ized"),
+    ("ising", "izing"),
+    ("iser", "izer"),
+    ("isation", "ization"),
+    ("yse", "yze"),
+    ("ysed", "yzed"),
+    ("tre", "ter"),
+    ("bre", "ber"),
+    ("lled", "led"),
+    ("lling", "ling"),
+    ("ller", "ler"),
+];
+
+fn british(word: &str, lexicon: &impl Known) -> Option<Vec<Phone>> {
+    let (single, plural) = match word.strip_suffix('s') {
+        Some(single) => (single, true),
+        None => (word, false),
+    };
+    BRITISH.iter().find_map(|(there, here)| {
+        let american = format!("{}{here}", single.strip_suffix(there)?);
+        let found = lexicon.known(&american).or_else(|| by_ending(&american, lexicon))?;
+        Some(if plural { with_s(found) } else { found })
+    })
 }
 
 fn by_ending(word: &str, lexicon: &impl Known) -> Option<Vec<Phone>> {
@@ -177,7 +213,8 @@ mod tests {
 
     impl Known for Some {
         fn known(&self, word: &str) -> Option<Vec<Phone>> {
-            const WORDS: [(&str, &str); 12] = [
+            const WORDS: [(&str, &str); 13] = [
+                ("vapor", "V EY1 P ER0"),
                 ("cat", "K AE1 T"),
                 ("dog", "D AO1 G"),
                 ("box", "B AA1 K S"),
@@ -221,6 +258,7 @@ mod tests {
         check("firewall", "F AY1 ER0 W AO2 L");
         check("firewalls", "F AY1 ER0 W AO2 L Z");
         check("ties", "T AY1 Z");
+        check("vapours", "V EY1 P ER0 Z");
         check("xyz", "");
         check("s", "");
         check("'s", "");

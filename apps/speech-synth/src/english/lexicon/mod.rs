@@ -1,4 +1,4 @@
-//! How words are said: a user's lexicon, the words beside, CMUdict, and rules.
+//! How words are said: a user's lexicon, the words beside, CMUdict, rules, and a net for what is left.
 //!
 //! - `user`: a user's own words
 //! - `heteronyms`: words that are said by what stands beside them
@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use anyhow::{Context, Result};
 use models::checkpoint::Files;
 
+use super::g2p::LettersToPhones;
 use super::phones::{Phone, from_arpabet};
 
 pub use dictionary::Dictionary;
@@ -60,6 +61,7 @@ const LETTERS: [&str; 26] = [
 pub struct Lexicon {
     user: HashMap<String, Vec<Phone>>,
     dictionary: Dictionary,
+    letters_to_phones: LettersToPhones,
 }
 
 impl inflection::Known for Lexicon {
@@ -69,14 +71,14 @@ impl inflection::Known for Lexicon {
 }
 
 impl Lexicon {
-    /// Reads `words.bin` from a folder.
+    /// Reads `words.bin`, `config.json` and `model.safetensors` from a folder.
     ///
     /// # Errors
     /// Files that are missing or something else.
     pub fn open(files: Files) -> Result<Self> {
         let dictionary = Dictionary::unpack(&files.read(DICTIONARY, LARGEST)?)
             .with_context(|| files.describe(DICTIONARY))?;
-        Ok(Self { user: HashMap::new(), dictionary })
+        Ok(Self { user: HashMap::new(), dictionary, letters_to_phones: LettersToPhones::open(files)? })
     }
 
     /// The same, where a user's words come first: the text of a `--lexicon` file, on each line a word, a tab and its
@@ -88,7 +90,7 @@ impl Lexicon {
         Ok(Self { user: user::read(text)?, ..self })
     }
 
-    /// The phones of a word as `normalise` gives it, if it is known.
+    /// The phones of a word as `normalise` gives it, by everything but the net.
     pub fn look_up(&self, word: &str, beside: &Beside) -> Option<Vec<Phone>> {
         if let Some(phones) = self.user.get(word) {
             return Some(phones.clone());
@@ -102,6 +104,24 @@ impl Lexicon {
             .or_else(|| heteronyms::choose_plural(&word, beside))
             .or_else(|| self.dictionary.get(&word).map(<[Phone]>::to_vec))
             .or_else(|| inflection::derived(&word, self))
+    }
+
+    /// The phones of words by the net; none of a word in another script. It has learned no apostrophes: possessives are
+    /// those of their stems.
+    ///
+    /// # Errors
+    /// None on the processor.
+    pub fn guess(&self, words: &[&str]) -> Result<Vec<Vec<Phone>>> {
+        let stem = |word: &&str| word.strip_suffix("'s").unwrap_or(word).replace('\'', "");
+        let stems: Vec<String> = words.iter().map(stem).collect();
+        let stems: Vec<&str> = stems.iter().map(String::as_str).collect();
+        let mut said = self.letters_to_phones.say(&stems)?;
+        for (word, phones) in words.iter().zip(&mut said) {
+            if word.ends_with("'s") && !phones.is_empty() {
+                *phones = inflection::with_s(std::mem::take(phones));
+            }
+        }
+        Ok(said)
     }
 }
 

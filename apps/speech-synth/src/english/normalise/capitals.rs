@@ -18,14 +18,18 @@ const SPELLED: [&str; 29] = [
     "ACT", "SAT", "GPA", "IRA", "IRS", "ATM", "CAT", "MIT", "AD", "OS", "USA", "FAQ", "ETA",
 ];
 
-/// Words of four and five letters that are written in capitals to be heard.
-const SHOUTED: [&str; 72] = [
+/// Common words, which are written in capitals to be heard.
+const SHOUTED: [&str; 127] = [
     "STOP", "HELP", "FREE", "SALE", "NOTE", "ONLY", "THIS", "THAT", "VERY", "NEVER", "WHAT", "WHEN", "WITH",
     "WILL", "HAVE", "MUST", "FROM", "YOUR", "EXIT", "OPEN", "PUSH", "PULL", "LOVE", "HATE", "GOOD", "BEST",
     "MORE", "LESS", "MOST", "SOME", "NONE", "HERE", "THERE", "WHERE", "AFTER", "EVERY", "FIRST", "LAST",
     "NEXT", "DONE", "TODO", "READ", "WAIT", "GONE", "BACK", "HOME", "DOWN", "OVER", "OKAY", "YEAH", "WOW",
     "OH", "NO", "NOT", "YES", "YOU", "THE", "AND", "BUT", "ALL", "ANY", "NOW", "NEW", "OUT", "HEY", "MAN",
-    "WHY", "HOW", "REAL", "DEAD", "LIVE", "DEAR",
+    "WHY", "HOW", "REAL", "DEAD", "LIVE", "DEAR", "IS", "WAS", "ARE", "DO", "DID", "CAN", "HAS", "HAD", "HE",
+    "SHE", "WE", "ME", "MY", "IF", "OF", "SO", "TO", "BE", "BY", "IN", "ON", "UP", "GO", "HIS", "HER", "HIM",
+    "OUR", "WERE", "TELL", "THEN", "THEY", "THEM", "THESE", "THOSE", "ALSO", "EVER", "JUST", "LIKE", "MADE",
+    "MAKE", "TAKE", "CAME", "COME", "KNOW", "MUCH", "MANY", "ONCE", "SAID", "SEEN", "SUCH", "TIME", "UPON",
+    "WANT", "WELL", "WENT",
 ];
 
 /// What Roman numerals follow.
@@ -141,7 +145,8 @@ fn acronym(word: &str, shouted: bool) -> String {
     }
     let lower = word.to_lowercase();
     let is_spelled = SPELLED.contains(&word) || has_no_vowel(&lower) || !word.is_ascii();
-    let is_said = SAID.contains(&word) || SHOUTED.contains(&word) || (shouted && !is_spelled);
+    let is_word = matches!(word, "IT" | "US" | "WHO" | "AM" | "ACT" | "SAT" | "CAT" | "AD");
+    let is_said = SAID.contains(&word) || SHOUTED.contains(&word) || (shouted && (is_word || !is_spelled));
     match word.len() {
         _ if is_said => lower,
         _ if is_spelled && word.is_ascii() => spelled(word),
@@ -187,17 +192,20 @@ pub fn numeral(scan: &mut Scan, word: &str) -> bool {
     if th || (century && word.len() > 1) {
         return scan.take(&ordinal(&value), word.len());
     }
-    let near = scan.before() == Some(' ') && scan.previous(0).starts_with(|c: char| c.is_uppercase());
-    if !near {
+    let capital = scan.previous(0).starts_with(|c: char| c.is_uppercase());
+    let large = figures.contains(['L', 'C', 'D', 'M']);
+    if scan.before() != Some(' ') {
         return false;
     }
-    if NUMBERED.contains(&before.as_str()) && (word != "I" || ends || before == "war") {
+    // `Part I`, but `the part I like`; `book XIX`, but `type CD`
+    let sure = if capital { word != "I" || ends || before == "war" } else { word.len() > 1 && !large };
+    if NUMBERED.contains(&before.as_str()) && sure {
         return scan.take(&cardinal(&value), word.len());
     }
     let name = RULERS.contains(&before.as_str());
     // a letter alone is rather an initial or a word
     let king = word == "V" && name && ends_name(scan, word);
-    if (word.len() == 1 && !king) || figures.contains(['L', 'C', 'D', 'M']) {
+    if !capital || large || (word.len() == 1 && !king) {
         return false;
     }
     let words = if name { format!("the {}", ordinal(&value)) } else { cardinal(&value) };
