@@ -4,6 +4,10 @@
 
 mod bad_input;
 mod binary;
+mod english_learning;
+mod english_lexicon;
+mod english_normalisation;
+mod english_speaking;
 mod parity;
 mod sound;
 mod subtitles;

@@ -3,8 +3,10 @@
 //! - `voice`: a model's files -> net and what spells its ids; `script`: what a voice cannot read, by name
 //! - `pieces`: texts -> what is spoken at once; `request`: how
 //! - `speak`: pieces -> ids -> samples, with the times of the words (`words`)
+//! - `english`: written English -> words, pauses and phones, for voices that are to come
 //! - `loudness`: how loud sound is, and what brings it to a target
 
+pub mod english;
 pub mod loudness;
 mod pieces;
 mod request;
