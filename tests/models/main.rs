@@ -8,6 +8,7 @@ mod clip;
 mod clip_tokens;
 mod decoding;
 mod diffusion;
+mod encodec;
 mod gguf;
 mod golden;
 mod hifi_gan;

@@ -3,6 +3,7 @@
 //! Like candle's builder of the same name, but for weights that are no tensors: rows of bytes or the blocks of a GGUF
 //! file, which `layers::linear` alone can tell apart.
 
+use crate::layers::weight_norm::WeightNorm;
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::Init;
 use kernels::quantised;
@@ -93,6 +94,11 @@ impl<'a> VarBuilder<'a> {
     /// The same, with another format for linear maps.
     pub fn with_format(self, format: Format) -> Self {
         Self { format, ..self }
+    }
+
+    /// The same; a `weight` that is stored as lengths and directions comes in one (see [`WeightNorm`]).
+    pub fn with_weight_norm(self) -> Self {
+        Self { source: Arc::new(WeightNorm::new(self.source)), ..self }
     }
 
     /// Goes down one step of the path.

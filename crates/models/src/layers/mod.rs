@@ -12,5 +12,6 @@ pub mod mlp;
 pub mod norm;
 pub mod rope;
 pub mod transformer;
+pub mod weight_norm;
 
 pub use kernels::{ctc, dropout, loss, sum};

@@ -3,6 +3,7 @@
 mod checks;
 pub mod classifier;
 pub mod clip;
+pub mod encodec;
 pub mod hifi_gan;
 pub mod llama;
 pub mod seq2seq;
