@@ -14,6 +14,7 @@ mod golden;
 mod hifi_gan;
 mod llama;
 mod log_mel;
+mod musicgen;
 mod random;
 mod search;
 mod seq2seq;

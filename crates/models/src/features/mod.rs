@@ -1,3 +1,4 @@
 //! What nets see of a signal, computed from its samples.
 
+pub mod chroma;
 pub mod log_mel;

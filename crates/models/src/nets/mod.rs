@@ -6,6 +6,7 @@ pub mod clip;
 pub mod encodec;
 pub mod hifi_gan;
 pub mod llama;
+pub mod musicgen;
 pub mod seq2seq;
 pub mod t5;
 pub mod unet;
