@@ -1,6 +1,6 @@
 //! WAV files against the bytes that the format asks for.
 
-use media::wav;
+use media::wav::{self, Depth};
 
 fn check(samples: &[f32], expected: &[i16]) {
     let bytes = wav::encode(samples, 1, 44_100).unwrap();
@@ -43,4 +43,17 @@ fn what_is_no_sound_is_refused() {
     assert!(wav::encode(&[0.0], 1, 0).is_err());
     assert!(wav::encode(&[0.0; 65_535], 65_535, 8000).is_err());
     assert!(wav::encode(&[0.0], 1, u32::MAX).is_err());
+}
+
+#[test]
+fn more_bits_keep_more_of_a_sample() {
+    let data = |depth| {
+        let bytes = wav::encode_as(&[0.25, -1.0, 2.0, 1e-6], 1, 8000, depth).unwrap();
+        let start = bytes.windows(4).position(|four| four == b"data").unwrap() + 8;
+        bytes[start..].to_vec()
+    };
+    let low = |value: i32| value.to_le_bytes()[..3].to_vec();
+    assert_eq!(data(Depth::TwentyFour), [low(2_097_152), low(-8_388_607), low(8_388_607), low(8)].concat());
+    let floats = [0.25f32, -1.0, 2.0, 1e-6].map(f32::to_le_bytes);
+    assert_eq!(data(Depth::Float), floats.concat());
 }

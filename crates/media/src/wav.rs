@@ -1,4 +1,4 @@
-//! Samples to WAV files of 16 bits.
+//! Samples to WAV files of 16, 24 or 32 bits.
 
 use std::io::{Cursor, Seek, Write};
 
@@ -34,40 +34,98 @@ pub enum Error {
     Write(#[from] hound::Error),
 }
 
-/// Writes interleaved `samples` (full scale is -1 to 1) as 16-bit PCM: round(x * 32767), saturating, and
-/// nothing else. Everything is checked before the first byte is written.
+/// How samples are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Depth {
+    /// 16-bit PCM: round(x * 32767), saturating.
+    #[default]
+    Sixteen,
+    /// 24-bit PCM: round(x * 8388607), saturating.
+    TwentyFour,
+    /// 32-bit floats as they are.
+    Float,
+}
+
+impl Depth {
+    /// Bytes of a sample.
+    pub fn bytes(self) -> u16 {
+        match self {
+            Depth::Sixteen => 2,
+            Depth::TwentyFour => 3,
+            Depth::Float => 4,
+        }
+    }
+
+    /// A sample as the whole number that is written, saturating; floats are not rounded, and have none.
+    pub(crate) fn round(self, sample: f32) -> i32 {
+        match self {
+            // the cast saturates
+            Depth::Sixteen => i32::from((sample * 32767.0).round() as i16),
+            _ => (f64::from(sample) * 8_388_607.0).round().clamp(-8_388_608.0, 8_388_607.0) as i32,
+        }
+    }
+}
+
+/// Writes interleaved `samples` (full scale is -1 to 1) as 16-bit PCM, and nothing else. Everything is checked before
+/// the first byte is written.
 ///
 /// # Errors
 /// Samples that are not finite or make no whole frames, more than 4 GB, and what the writer reports.
 pub fn write<W: Write + Seek>(writer: W, samples: &[f32], channels: u16, rate: u32) -> Result<(), Error> {
-    let frame = usize::from(channels);
+    write_as(writer, samples, channels, rate, Depth::Sixteen)
+}
+
+/// [`write()`] in another depth.
+///
+/// # Errors
+/// As there.
+pub fn write_as<W: Write + Seek>(
+    writer: W,
+    samples: &[f32],
+    channels: u16,
+    rate: u32,
+    depth: Depth,
+) -> Result<(), Error> {
+    let (frame, bytes) = (usize::from(channels), depth.bytes());
     // hound puts bytes a second and bytes a frame into 32 and 16 bits
-    let fits = rate.checked_mul(2 * u32::from(channels)).is_some() && channels <= u16::MAX / 2;
+    let fits =
+        rate.checked_mul(u32::from(bytes) * u32::from(channels)).is_some() && channels <= u16::MAX / bytes;
     if frame == 0 || rate == 0 || !fits || !samples.len().is_multiple_of(frame) {
         return Err(Error::Shape { samples: samples.len(), channels, rate });
     }
-    if samples.len() > (u32::MAX as usize - 64) / 2 {
+    if samples.len() > (u32::MAX as usize - 128) / usize::from(bytes) {
         return Err(Error::TooLong { samples: samples.len() });
     }
     if let Some((index, &value)) = samples.iter().enumerate().find(|(_, value)| !value.is_finite()) {
         return Err(Error::NotFinite { index, value });
     }
-    let sample_format = hound::SampleFormat::Int;
-    let spec = hound::WavSpec { channels, sample_rate: rate, bits_per_sample: 16, sample_format };
+    let sample_format =
+        if depth == Depth::Float { hound::SampleFormat::Float } else { hound::SampleFormat::Int };
+    let spec = hound::WavSpec { channels, sample_rate: rate, bits_per_sample: 8 * bytes, sample_format };
     let mut wav = hound::WavWriter::new(writer, spec)?;
-    for sample in samples {
-        // the cast saturates
-        wav.write_sample((sample * 32767.0).round() as i16)?;
+    for &sample in samples {
+        match depth {
+            Depth::Float => wav.write_sample(sample)?,
+            depth => wav.write_sample(depth.round(sample))?,
+        }
     }
     Ok(wav.finalize()?)
 }
 
-/// [`write`] into memory.
+/// [`write()`] into memory.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn encode(samples: &[f32], channels: u16, rate: u32) -> Result<Vec<u8>, Error> {
-    let mut bytes = Cursor::new(Vec::with_capacity(samples.len() * 2 + 64));
-    write(&mut bytes, samples, channels, rate)?;
+    encode_as(samples, channels, rate, Depth::Sixteen)
+}
+
+/// [`write_as`] into memory.
+///
+/// # Errors
+/// As [`write()`].
+pub fn encode_as(samples: &[f32], channels: u16, rate: u32, depth: Depth) -> Result<Vec<u8>, Error> {
+    let mut bytes = Cursor::new(Vec::with_capacity(samples.len() * usize::from(depth.bytes()) + 128));
+    write_as(&mut bytes, samples, channels, rate, depth)?;
     Ok(bytes.into_inner())
 }
