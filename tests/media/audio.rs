@@ -386,3 +386,20 @@ fn samples_that_are_no_numbers_end_the_file_with_their_time() {
         assert!(blocks.next().is_none());
     }
 }
+
+#[test]
+fn either_channel_is_heard_on_its_own() {
+    let samples: Vec<f32> =
+        (0..4000).flat_map(|i| [(i as f32 * 0.05).sin() * 0.5, (i as f32 * 0.11).sin() * 0.3]).collect();
+    let bytes = media::wav::encode_as(&samples, 2, 8000, media::wav::Depth::Float).unwrap();
+    let channels = media::audio::channels_of(&bytes, Path::new("two.wav"), 8000).unwrap();
+    for (i, channel) in channels.iter().enumerate() {
+        let expected: Vec<f32> = samples.iter().skip(i).step_by(2).copied().collect();
+        assert_eq!(channel, &expected);
+    }
+    assert_eq!(channels.len(), 2);
+    let resampled = media::audio::channels_of(&bytes, Path::new("two.wav"), 4000).unwrap();
+    assert_eq!(resampled.iter().map(Vec::len).collect::<Vec<_>>(), [2000, 2000]);
+    let one = media::wav::encode(&samples, 1, 8000).unwrap();
+    assert_eq!(media::audio::channels_of(&one, Path::new("one.wav"), 8000).unwrap().len(), 1);
+}

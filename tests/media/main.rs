@@ -5,6 +5,7 @@
 
 mod audio;
 mod document;
+mod flac;
 mod fuzz;
 mod midi;
 mod musicxml;

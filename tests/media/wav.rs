@@ -1,6 +1,6 @@
 //! WAV files against the bytes that the format asks for.
 
-use media::wav;
+use media::wav::{self, Depth};
 
 fn check(samples: &[f32], expected: &[i16]) {
     let bytes = wav::encode(samples, 1, 44_100).unwrap();
@@ -60,13 +60,13 @@ fn read(bytes: Vec<u8>) -> (hound::WavSpec, Vec<f32>) {
 #[test]
 fn files_that_grow_are_read_back() {
     let samples = [0.0, 0.25, -0.25, 1.0, -1.0, 1.5, -7.0];
-    for (encoding, bits, error) in
-        [(wav::Encoding::Int16, 16, 4e-5), (wav::Encoding::Int24, 24, 2e-7), (wav::Encoding::Float32, 32, 0.)]
+    for (depth, bits, error) in
+        [(Depth::Sixteen, 16, 4e-5), (Depth::TwentyFour, 24, 2e-7), (Depth::Float, 32, 0.)]
     {
-        let bytes = encoding.bytes(&samples);
-        assert_eq!(bytes.len(), samples.len() * encoding.size());
-        let header = wav::header(encoding, 22_050, Some(bytes.len() as u64));
-        assert_eq!(header.len(), wav::header(encoding, 8000, None).len());
+        let bytes = depth.stored(&samples);
+        assert_eq!(bytes.len(), samples.len() * usize::from(depth.bytes()));
+        let header = wav::header(depth, 22_050, Some(bytes.len() as u64));
+        assert_eq!(header.len(), wav::header(depth, 8000, None).len());
         let (spec, found) = read([header, bytes].concat());
         assert_eq!((spec.channels, spec.sample_rate, spec.bits_per_sample), (1, 22_050, bits));
         for (found, x) in found.iter().zip(samples) {
@@ -76,6 +76,19 @@ fn files_that_grow_are_read_back() {
         assert_eq!(found.len(), samples.len());
     }
     let whole = wav::encode(&samples, 1, 16_000).unwrap();
-    let bytes = wav::Encoding::Int16.bytes(&samples);
-    assert_eq!(whole, [wav::header(wav::Encoding::Int16, 16_000, Some(14)), bytes].concat());
+    let bytes = Depth::Sixteen.stored(&samples);
+    assert_eq!(whole, [wav::header(Depth::Sixteen, 16_000, Some(14)), bytes].concat());
+}
+
+#[test]
+fn more_bits_keep_more_of_a_sample() {
+    let data = |depth| {
+        let bytes = wav::encode_as(&[0.25, -1.0, 2.0, 1e-6], 1, 8000, depth).unwrap();
+        let start = bytes.windows(4).position(|four| four == b"data").unwrap() + 8;
+        bytes[start..].to_vec()
+    };
+    let low = |value: i32| value.to_le_bytes()[..3].to_vec();
+    assert_eq!(data(Depth::TwentyFour), [low(2_097_152), low(-8_388_607), low(8_388_607), low(8)].concat());
+    let floats = [0.25f32, -1.0, 2.0, 1e-6].map(f32::to_le_bytes);
+    assert_eq!(data(Depth::Float), floats.concat());
 }

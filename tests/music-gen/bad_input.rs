@@ -150,3 +150,126 @@ fn what_exists_is_not_overwritten() {
     check(&folder, &["-o", "x", "--bars", "1"], 1, "--force");
     assert_eq!(std::fs::read(folder.join("x.mid")).unwrap(), b"mine");
 }
+
+#[test]
+fn what_a_model_that_makes_sound_cannot_do() {
+    let folder = folder("sound-bad");
+    let model = |name: &str| crate::playing::model(name).to_str().unwrap().to_string();
+    let (mono, melody) = (model("mono"), model("melody"));
+    let speech = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/samples/speech/digits.wav");
+    let speech = speech.to_str().unwrap();
+    let silence = media::wav::encode(&[0.0; 4000], 1, 2000).unwrap();
+    std::fs::write(folder.join("silent.wav"), &silence).unwrap();
+    std::fs::write(folder.join("empty.wav"), media::wav::encode(&[], 1, 2000).unwrap()).unwrap();
+    std::fs::write(folder.join("noise.wav"), [0x55; 4000]).unwrap();
+    for (words, part) in [
+        (&["--seconds", "0"][..], "seconds"),
+        (&["--seconds", "1e6"], "seconds"),
+        (&["--seconds", "NaN"], "seconds"),
+        (&["--seconds", "0.001"], "--seconds"),
+        (&["--guidance", "0"], "guidance"),
+        (&["--bits", "8"], "16, 24 or 32"),
+        (&["--lufs", "3"], "lufs"),
+        (&["--fade", "0"], "fade"),
+        (&["--start", "1"], "--continue"),
+        (&["--bars", "4"], "--bars"),
+        (&["--style", "song"], "--style"),
+        (&["--harmonise", speech], "--harmonise"),
+        (&["--repetition-penalty", "2"], "--repetition-penalty"),
+        (&["--melody", speech], "takes no melody"),
+        (&["absent.txt"], "--text"),
+        (&["-o", "x.mid"], ".mid"),
+        (&["-o", "x.mp3"], ".mp3"),
+        (&["waltz", "--from-codes", "x.json"], "--from-codes"),
+        (&["--continue", "a.wav", "b.wav"], "-o DIR/"),
+    ] {
+        check(&folder, &[words, &["--model", mono.as_str()]].concat(), 2, part);
+    }
+    for (flag, value) in
+        [("--seconds", "3"), ("--guidance", "2"), ("--melody", "x.wav"), ("--from-codes", "x.json")]
+    {
+        check(&folder, &[flag, value], 2, flag);
+    }
+    check(&folder, &["codes", speech], 2, "no codec");
+    check(&folder, &["codes", "--model", &mono], 2, "FILE");
+    check(&folder, &["codes", speech, "--model", &mono, "-o", "x.wav"], 2, "--from-codes");
+    check(&folder, &["codes", speech, "--model", &mono, "--bandwidth", "7"], 2, "7 kilobits");
+    let codec = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden/encodec/music");
+    check(&folder, &["waltz", "--model", codec.to_str().unwrap()], 2, "codec");
+    let sounds = [("absent.wav", "absent.wav"), ("noise.wav", "noise.wav"), ("empty.wav", "empty.wav")];
+    for (file, part) in sounds {
+        check(&folder, &["codes", file, "--model", &mono], 1, part);
+        check(&folder, &["--continue", file, "--model", &mono, "-q", "-o", "x.wav", "waltz"], 1, part);
+        check(&folder, &["--melody", file, "--model", &melody, "-q", "-o", "x.wav", "waltz"], 1, part);
+    }
+    check(
+        &folder,
+        &["--melody", "silent.wav", "--model", &melody, "-o", "x.wav", "waltz"],
+        1,
+        "without sound",
+    );
+    let go_on = ["--continue", "silent.wav", "--model", mono.as_str(), "-o", "x.wav", "waltz"];
+    check(&folder, &[&go_on[..], &["--start", "2.5"]].concat(), 1, "past its end");
+    check(&folder, &[&go_on[..], &["--start", "0.001"]].concat(), 1, "less than a frame");
+    check(&folder, &[&go_on[..], &["--seconds", "1.5"]].concat(), 1, "silent.wav");
+    for (text, part) in [
+        ("{}", "no rows of codes"),
+        ("nothing", "no JSON"),
+        (r#"{"codes": []}"#, "no codes"),
+        (r#"{"codes": [[]]}"#, "no codes"),
+        (r#"{"codes": [[1, -2]]}"#, "no rows of codes"),
+        (r#"{"codes": [[1, 2], [3]]}"#, "[2, 1]"),
+        (r#"{"codes": [[1, 64]]}"#, "code 64"),
+        (r#"{"codes": [[1], [1], [1], [1], [1]]}"#, "5 rows"),
+    ] {
+        std::fs::write(folder.join("codes.json"), text).unwrap();
+        check(&folder, &["--from-codes", "codes.json", "--model", &mono, "-o", "x.wav"], 1, part);
+    }
+    check(&folder, &["--from-codes", "absent.json", "--model", &mono, "-o", "x.wav"], 1, "absent.json");
+}
+
+#[test]
+fn models_that_make_no_sound() {
+    let folder = folder("sound-models-bad");
+    let whole = crate::playing::model("mono");
+    let model = |name: &str, change: Change| {
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+        for file in ["config.json", "generation_config.json", "tokenizer.json", "model.safetensors"] {
+            if let Some(bytes) = change(file, std::fs::read(whole.join(file)).unwrap()) {
+                std::fs::write(folder.join(name).join(file), bytes).unwrap();
+            }
+        }
+    };
+    let edited = |file: &str, bytes: Vec<u8>, from: &str, to: &str| {
+        let text = || String::from_utf8(bytes.clone()).unwrap();
+        Some(if file == "config.json" {
+            assert!(text().contains(from), "{from}");
+            text().replace(from, to).into_bytes()
+        } else {
+            bytes
+        })
+    };
+    model("no-tokens", &|file, bytes| (file != "tokenizer.json").then_some(bytes));
+    model("no-weights", &|file, bytes| (file != "model.safetensors").then_some(bytes));
+    model("cut", &|file, bytes| {
+        Some(if file == "model.safetensors" { bytes[..bytes.len() / 2].to_vec() } else { bytes })
+    });
+    model("bark", &|file, bytes| {
+        edited(file, bytes, "\"model_type\": \"musicgen\"", "\"model_type\": \"bark\"")
+    });
+    model("wide", &|file, bytes| edited(file, bytes, "\"hidden_size\": 32", "\"hidden_size\": 64"));
+    model("dac", &|file, bytes| {
+        edited(file, bytes, "\"model_type\": \"encodec\"", "\"model_type\": \"dac\"")
+    });
+    for (name, part) in [
+        ("no-tokens", "tokenizer.json"),
+        ("no-weights", "model.safetensors"),
+        ("cut", "model.safetensors"),
+        ("bark", "`bark`"),
+        ("wide", "64"),
+        ("dac", "`dac`"),
+    ] {
+        check(&folder, &["waltz", "--model", &format!("./{name}"), "-o", "x.wav"], 1, part);
+    }
+    check(&folder, &["codes", "x.wav", "--model", "./cut"], 1, "model.safetensors");
+}

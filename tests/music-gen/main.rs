@@ -6,6 +6,7 @@ mod bad_input;
 mod binary;
 mod grammar;
 mod learning;
+mod playing;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

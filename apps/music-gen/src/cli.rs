@@ -9,9 +9,10 @@ use cli::{
 };
 use media::score::{Key, Metre};
 use music_gen::corpus::Source;
+use music_gen::finish::Finish;
 use music_gen::vocabulary::{Token, key_of};
 
-/// Compose music: as MIDI, as sound, and as a picture
+/// Compose music: as MIDI, as sound, and as a picture; with a MusicGen model, sound from words
 #[derive(Parser, Debug)]
 #[command(name = "music-gen", version, args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
@@ -19,7 +20,11 @@ use music_gen::vocabulary::{Token, key_of};
   music-gen --style song --bars 12 -o song    song.mid, song.wav and song.png
   music-gen --harmonise melody.mid -o choir   three voices under a melody
   music-gen train --data scores/ --out mine   learn from MIDI and MusicXML files
-  music-gen --model mine                      and play in their style")]
+  music-gen --model mine                      and play in their style
+  music-gen --model musicgen-small \"a slow piano waltz\" --seconds 30
+  music-gen --model musicgen-melody \"rock\" --melody hum.mp3 -o rock.wav
+  music-gen codes speech.flac --model musicgen-small --json > codes.json
+  music-gen --from-codes codes.json --model musicgen-small -o again.wav")]
 pub struct Cli {
     /// Another verb than composing.
     #[command(subcommand)]
@@ -36,22 +41,24 @@ pub enum Verb {
     Train(Train),
     /// Measure a model on held-out pieces, as its model card shows it
     Evaluate(Evaluate),
+    /// Print the codes that a sound becomes, or make codes heard
+    Codes(Codes),
     /// List, show, download and delete models
     Models(ModelsCommand),
     /// Print a completion script for a shell
     Completions(CompletionsCommand),
 }
 
-/// `music-gen [PROMPT]`
+/// `music-gen [PROMPT...]`
 #[derive(Args, Debug, Default)]
 pub struct ComposeArgs {
-    /// What to compose, in words: only models that were taught words take it
+    /// What to play, in words, each a piece of its own, or text files with one a line; `-` is stdin: for MusicGen's models
     #[arg(value_name = "PROMPT")]
-    pub prompt: Option<String>,
+    pub prompts: Vec<String>,
 
-    /// As PROMPT, for words that are also verbs
-    #[arg(long, value_name = "PROMPT", conflicts_with = "prompt")]
-    pub text: Option<String>,
+    /// As PROMPT, but never a file or a verb
+    #[arg(long, value_name = "PROMPT")]
+    pub text: Vec<String>,
 
     /// Style, one of the model's; the embedded one has chorale and song [default: the model's first]
     #[arg(long, value_name = "NAME", help_heading = "Music")]
@@ -65,9 +72,9 @@ pub struct ComposeArgs {
     #[arg(long, value_name = "N/D", value_parser = metre, help_heading = "Music")]
     pub metre: Option<Metre>,
 
-    /// Bars to compose, 1 to 512
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=512), help_heading = "Music")]
-    pub bars: u32,
+    /// Bars to compose, 1 to 512 [default: 16]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512), help_heading = "Music")]
+    pub bars: Option<u32>,
 
     /// Quarter notes a minute, 20 to 400 [default: the style's]
     #[arg(long, value_name = "BPM", value_parser = tempo, help_heading = "Music")]
@@ -77,7 +84,7 @@ pub struct ComposeArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Music")]
     pub count: u32,
 
-    /// Go on from these pieces (MIDI or MusicXML, `-` is stdin) for --bars more bars
+    /// Go on from these pieces (`-` is stdin): MIDI or MusicXML for --bars more bars, with MusicGen's models any sound
     #[arg(long = "continue", value_name = "FILE", num_args = 1.., conflicts_with_all = ["harmonise", "key", "metre"], help_heading = "Music")]
     pub continue_from: Vec<PathBuf>,
 
@@ -89,10 +96,98 @@ pub struct ComposeArgs {
     #[arg(long, value_name = "FILE.sf2", help_heading = "Music")]
     pub soundfont: Option<PathBuf>,
 
+    /// What MusicGen's models take.
+    #[command(flatten)]
+    pub playing: PlayingArgs,
+    /// How a sound is written.
+    #[command(flatten)]
+    pub finish: FinishArgs,
     /// How tokens are drawn.
     #[command(flatten)]
     pub sampling: SamplingArgs,
     /// The model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// Where the result goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What models that make sound take.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Sound, with MusicGen's models")]
+pub struct PlayingArgs {
+    /// Length in seconds, with those of --continue; beyond 30 by windows that overlap [default: 10, or 10 more]
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub seconds: Option<f64>,
+
+    /// How closely the prompt is followed; 1 is without guidance [default: the model's, 3]
+    #[arg(long, value_name = "X", value_parser = guidance)]
+    pub guidance: Option<f64>,
+
+    /// A sound whose melody is followed (any audio file, `-` is stdin): for models with `melody` in their names
+    #[arg(long, value_name = "FILE")]
+    pub melody: Option<PathBuf>,
+
+    /// Where in the file of --continue the new music begins [default: its end]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "continue_from")]
+    pub start: Option<f64>,
+
+    /// Write a picture of the sound too
+    #[arg(long)]
+    pub picture: bool,
+
+    /// Make codes heard instead (`-` is stdin): a JSON object with `codes`, as `codes` and --json print it
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["prompts", "text", "seconds", "melody", "continue_from"])]
+    pub from_codes: Option<PathBuf>,
+}
+
+/// How a sound is written.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Output")]
+pub struct FinishArgs {
+    /// Bits of a sample in a WAV file: 16, 24, or 32 for floats [default: 16]
+    #[arg(long, value_name = "N", value_parser = bits)]
+    pub bits: Option<u16>,
+
+    /// Bring the whole to this loudness, in LUFS (-14 is common) [default: as it comes]
+    #[arg(long, value_name = "X", value_parser = lufs, allow_negative_numbers = true)]
+    pub lufs: Option<f64>,
+
+    /// Seconds at the end over which it fades away [default: none]
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub fade: Option<f64>,
+}
+
+impl FinishArgs {
+    /// What is asked for.
+    pub fn finish(&self) -> Finish {
+        Finish { lufs: self.lufs, fade: self.fade, bits: self.bits.unwrap_or(16) }
+    }
+}
+
+/// `music-gen codes`
+#[derive(Args, Debug)]
+pub struct Codes {
+    /// A sound: any audio file, `-` is stdin
+    #[arg(value_name = "FILE", required_unless_present = "from_codes", conflicts_with = "from_codes")]
+    pub file: Option<PathBuf>,
+
+    /// Make codes heard instead (`-` is stdin): a JSON object with `codes`
+    #[arg(long, value_name = "FILE.json")]
+    pub from_codes: Option<PathBuf>,
+
+    /// Kilobits a second, one of the codec's [default: its first]
+    #[arg(long, value_name = "KBPS", conflicts_with = "from_codes")]
+    pub bandwidth: Option<f64>,
+
+    /// How a sound is written.
+    #[command(flatten)]
+    pub finish: FinishArgs,
+    /// The model: of MusicGen, or a codec.
     #[command(flatten)]
     pub model: ModelArgs,
     /// Where to compute.
@@ -200,6 +295,24 @@ fn metre(text: &str) -> Result<Metre, String> {
                 "{text:?} is no time signature that can be written: 1 to 16 over 2, 4, 8 or 16, up to 9/4"
             )
         })
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let wanted = "a number above 0, up to 3600";
+    values::number(text, 0.0, 3600.0, wanted).and_then(|s| if s > 0.0 { Ok(s) } else { Err(wanted.into()) })
+}
+
+fn guidance(text: &str) -> Result<f64, String> {
+    values::number(text, 1.0, 100.0, "a number from 1 to 100")
+}
+
+fn bits(text: &str) -> Result<u16, String> {
+    let wanted = "16, 24 or 32";
+    text.parse().ok().filter(|bits| [16, 24, 32].contains(bits)).ok_or_else(|| wanted.to_string())
+}
+
+fn lufs(text: &str) -> Result<f64, String> {
+    values::number(text, -70.0, 0.0, "a number from -70 to 0")
 }
 
 fn tempo(text: &str) -> Result<f64, String> {

@@ -1,4 +1,4 @@
-//! Music as MIDI, as sound and as a picture: parse, find the model, compose, write.
+//! Music as MIDI, as sound and as a picture: parse, find the model, compose or play, write.
 
 mod cli;
 mod commands;
@@ -38,9 +38,10 @@ fn main() -> std::process::ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.verb {
-        None => commands::compose::run(&cli.compose),
+        None => commands::run(&cli.compose),
         Some(Verb::Train(train)) => commands::train::run(&train),
         Some(Verb::Evaluate(evaluate)) => commands::evaluate::run(&evaluate),
+        Some(Verb::Codes(codes)) => commands::codes::run(&codes),
         Some(Verb::Models(models)) => models.run("music-gen", EMBEDDED, commands::WANTS).map(Exit::from),
         Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
     }

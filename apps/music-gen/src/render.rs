@@ -3,6 +3,8 @@
 use anyhow::{Context, Result};
 use media::score::Score;
 
+use crate::finish::Finish;
+use crate::sound::Audio;
 use crate::sound::soundfont::Font;
 use crate::{piano_roll, sound};
 
@@ -11,21 +13,30 @@ use crate::{piano_roll, sound};
 pub enum Kind {
     /// A MIDI file of type 1.
     Midi,
-    /// Sound: 16 bit, stereo, 44.1 kHz.
+    /// Sound, of notes in stereo at 44.1 kHz.
     Wav,
-    /// A picture of the notes.
+    /// The same in less space.
+    Flac,
+    /// A picture of the notes, or of the sound.
     Png,
 }
 
 impl Kind {
-    /// All, in the order in which they are written.
-    pub const ALL: [Kind; 3] = [Kind::Midi, Kind::Wav, Kind::Png];
+    /// All that there are.
+    pub const ALL: [Kind; 4] = [Kind::Midi, Kind::Wav, Kind::Flac, Kind::Png];
+
+    /// What is written of a piece where nobody says, in that order.
+    pub const USUAL: [Kind; 3] = [Kind::Midi, Kind::Wav, Kind::Png];
+
+    /// What there is of a piece that has no notes.
+    pub const OF_SOUND: [Kind; 3] = [Kind::Wav, Kind::Flac, Kind::Png];
 
     /// The extension of its files.
     pub fn extension(self) -> &'static str {
         match self {
             Kind::Midi => "mid",
             Kind::Wav => "wav",
+            Kind::Flac => "flac",
             Kind::Png => "png",
         }
     }
@@ -40,17 +51,21 @@ impl Kind {
 ///
 /// # Errors
 /// A piece too long to be rendered, or one that the soundfont cannot play.
-pub fn render(score: &Score, kind: Kind, soundfont: Option<&Font>) -> Result<Vec<u8>> {
+pub fn render(score: &Score, kind: Kind, soundfont: Option<&Font>, finish: &Finish) -> Result<Vec<u8>> {
     match kind {
         Kind::Midi => media::midi::write(score).context("the piece cannot be written as MIDI"),
         Kind::Png => piano_roll::draw(score).to_png().context("the piano roll cannot be drawn"),
-        Kind::Wav => {
-            let audio = match soundfont {
-                Some(font) => font.render(score)?,
-                None => sound::render(score, &sound::Options::default())?,
-            };
-            media::wav::encode(&audio.samples, audio.channels, audio.rate)
-                .context("the sound cannot be written")
-        }
+        Kind::Wav | Kind::Flac => finish.bytes(hear(score, soundfont)?, kind),
     }
+}
+
+/// A piece as sound.
+///
+/// # Errors
+/// As [`render`].
+pub fn hear(score: &Score, soundfont: Option<&Font>) -> Result<Audio> {
+    Ok(match soundfont {
+        Some(font) => font.render(score)?,
+        None => sound::render(score, &sound::Options::default())?,
+    })
 }

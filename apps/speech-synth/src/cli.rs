@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cli::{CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, values};
-use media::wav::Encoding;
+use media::wav::Depth;
 
 /// Read text aloud
 #[derive(Parser, Debug)]
@@ -58,11 +58,11 @@ pub enum Bits {
 
 impl Bits {
     /// As the library calls it.
-    pub fn encoding(self) -> Encoding {
+    pub fn depth(self) -> Depth {
         match self {
-            Self::Int16 => Encoding::Int16,
-            Self::Int24 => Encoding::Int24,
-            Self::Float32 => Encoding::Float32,
+            Self::Int16 => Depth::Sixteen,
+            Self::Int24 => Depth::TwentyFour,
+            Self::Float32 => Depth::Float,
         }
     }
 }

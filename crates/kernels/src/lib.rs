@@ -17,6 +17,7 @@
 //! - [`loss`]: cross-entropy, fused with its softmax
 //! - [`lstm`](mod@lstm): a layer of long short-term memory
 //! - [`norm`]: layer, root-mean-square and group normalisation
+//! - [`pad`](mod@pad): what stands before and after rows: zeros, the row in a mirror
 //! - [`quantised`]: linear maps whose weights are GGUF's blocks of two to eight bits
 //! - [`reorder`]: values in another order: rows for columns, pictures of twice the size
 //! - [`rope`]: rotary position embedding
@@ -52,6 +53,7 @@ pub mod linear;
 pub mod loss;
 pub mod lstm;
 pub mod norm;
+pub mod pad;
 pub mod quantised;
 pub mod reorder;
 pub mod rope;

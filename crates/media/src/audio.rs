@@ -1,4 +1,4 @@
-//! Any audio file to samples of one channel at the rate that is asked for, in constant memory.
+//! Any audio file to samples at the rate that is asked for: of one channel, in constant memory, or of both.
 //!
 //! What a file is, its content decides: WAV (PCM, float, A-law, mu-law, ADPCM; RF64), AIFF, CAF, FLAC, ALAC, MP1 to
 //! MP3, AAC (LC, and the lower half of HE's band), Ogg Vorbis, Opus, and the sound of MP4, Matroska and WebM. Delay and padding that an encoder
@@ -47,7 +47,7 @@ impl Audio {
     /// # Errors
     /// Files that are no audio, hold none, or use a codec that is not supported, by name.
     pub fn open(path: &Path) -> Result<Self, AudioError> {
-        Self::from_source(Box::new(open(path)?), path)
+        Self::from_source(Box::new(open(path)?), path, None)
     }
 
     /// Opens the bytes of a file; `path` is its name in messages.
@@ -55,7 +55,7 @@ impl Audio {
     /// # Errors
     /// As [`Audio::open`].
     pub fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self, AudioError> {
-        Self::from_source(Box::new(Cursor::new(bytes)), path)
+        Self::from_source(Box::new(Cursor::new(bytes)), path, None)
     }
 
     /// Opens interleaved 16-bit little-endian PCM without a header; half a frame at the end is dropped.
@@ -67,8 +67,12 @@ impl Audio {
         Ok(Self { path: path.to_owned(), source: Source::Raw(raw) })
     }
 
-    fn from_source(source: Box<dyn MediaSource>, path: &Path) -> Result<Self, AudioError> {
-        let decoder = Decoder::open(source, path)?;
+    fn from_source(
+        source: Box<dyn MediaSource>,
+        path: &Path,
+        channel: Option<usize>,
+    ) -> Result<Self, AudioError> {
+        let decoder = Decoder::open(source, path, channel)?;
         Ok(Self { path: path.to_owned(), source: Source::File(Box::new(decoder)) })
     }
 
@@ -209,4 +213,40 @@ pub fn read(path: &Path, rate: u32) -> Result<Vec<f32>, AudioError> {
         samples.extend(block?);
     }
     Ok(samples)
+}
+
+/// All samples of either channel of a file at `rate`; of a file with more than two channels, their mean.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_channels(path: &Path, rate: u32) -> Result<Vec<Vec<f32>>, AudioError> {
+    channels(path, rate, || Ok(Box::new(open(path)?)))
+}
+
+/// [`read_channels`] of the bytes of a file; `path` is its name in messages.
+///
+/// # Errors
+/// As there.
+pub fn channels_of(bytes: &[u8], path: &Path, rate: u32) -> Result<Vec<Vec<f32>>, AudioError> {
+    channels(path, rate, || Ok(Box::new(Cursor::new(bytes.to_vec()))))
+}
+
+fn channels(
+    path: &Path,
+    rate: u32,
+    open: impl Fn() -> Result<Box<dyn MediaSource>, AudioError>,
+) -> Result<Vec<Vec<f32>>, AudioError> {
+    let all = |audio: Audio| {
+        let mut samples = Vec::new();
+        for block in audio.mono(rate)? {
+            samples.extend(block?);
+        }
+        Ok(samples)
+    };
+    let audio = Audio::from_source(open()?, path, None)?;
+    match audio.channels() {
+        // one after the other, so that each is resampled as a file of its own would be
+        2 => (0..2).map(|channel| all(Audio::from_source(open()?, path, Some(channel))?)).collect(),
+        _ => Ok(vec![all(audio)?]),
+    }
 }

@@ -4,8 +4,10 @@
 pub mod audio;
 pub mod chart;
 pub mod document;
+pub mod flac;
 pub mod font;
 pub mod image_file;
+pub mod loudness;
 pub mod midi;
 pub mod musicxml;
 pub mod picture;

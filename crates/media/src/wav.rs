@@ -1,4 +1,4 @@
-//! Samples to WAV files: whole ones of 16 bits, and the header and bytes of files that grow while sound is made.
+//! Samples to WAV files of 16, 24 or 32 bits: whole ones, and the header and bytes of files that grow while sound is made.
 
 use std::io::{Cursor, Seek, Write};
 
@@ -34,79 +34,101 @@ pub enum Error {
     Write(#[from] hound::Error),
 }
 
-/// Writes interleaved `samples` (full scale is -1 to 1) as 16-bit PCM: round(x * 32767), saturating, and
-/// nothing else. Everything is checked before the first byte is written.
+/// How samples are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Depth {
+    /// 16-bit PCM: round(x * 32767), saturating.
+    #[default]
+    Sixteen,
+    /// 24-bit PCM: round(x * 8388607), saturating.
+    TwentyFour,
+    /// 32-bit floats as they are.
+    Float,
+}
+
+impl Depth {
+    /// Bytes of a sample.
+    pub fn bytes(self) -> u16 {
+        match self {
+            Depth::Sixteen => 2,
+            Depth::TwentyFour => 3,
+            Depth::Float => 4,
+        }
+    }
+
+    /// A sample as the whole number that is written, saturating; floats are not rounded, and have none.
+    pub(crate) fn round(self, sample: f32) -> i32 {
+        match self {
+            // the cast saturates
+            Depth::Sixteen => i32::from((sample * 32767.0).round() as i16),
+            _ => (f64::from(sample) * 8_388_607.0).round().clamp(-8_388_608.0, 8_388_607.0) as i32,
+        }
+    }
+
+    /// Samples as they lie in a file, little end first; one that is no number becomes 0 where the format has none.
+    pub fn stored(self, samples: &[f32]) -> Vec<u8> {
+        let whole = |x: &f32| self.round(*x).to_le_bytes().into_iter().take(usize::from(self.bytes()));
+        match self {
+            Depth::Sixteen | Depth::TwentyFour => samples.iter().flat_map(whole).collect(),
+            Depth::Float => samples.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        }
+    }
+}
+
+/// Writes interleaved `samples` (full scale is -1 to 1) as 16-bit PCM, and nothing else. Everything is checked before
+/// the first byte is written.
 ///
 /// # Errors
 /// Samples that are not finite or make no whole frames, more than 4 GB, and what the writer reports.
 pub fn write<W: Write + Seek>(writer: W, samples: &[f32], channels: u16, rate: u32) -> Result<(), Error> {
-    let frame = usize::from(channels);
+    write_as(writer, samples, channels, rate, Depth::Sixteen)
+}
+
+/// [`write()`] in another depth.
+///
+/// # Errors
+/// As there.
+pub fn write_as<W: Write + Seek>(
+    writer: W,
+    samples: &[f32],
+    channels: u16,
+    rate: u32,
+    depth: Depth,
+) -> Result<(), Error> {
+    let (frame, bytes) = (usize::from(channels), depth.bytes());
     // hound puts bytes a second and bytes a frame into 32 and 16 bits
-    let fits = rate.checked_mul(2 * u32::from(channels)).is_some() && channels <= u16::MAX / 2;
+    let fits =
+        rate.checked_mul(u32::from(bytes) * u32::from(channels)).is_some() && channels <= u16::MAX / bytes;
     if frame == 0 || rate == 0 || !fits || !samples.len().is_multiple_of(frame) {
         return Err(Error::Shape { samples: samples.len(), channels, rate });
     }
-    if samples.len() > (u32::MAX as usize - 64) / 2 {
+    if samples.len() > (u32::MAX as usize - 128) / usize::from(bytes) {
         return Err(Error::TooLong { samples: samples.len() });
     }
     if let Some((index, &value)) = samples.iter().enumerate().find(|(_, value)| !value.is_finite()) {
         return Err(Error::NotFinite { index, value });
     }
-    let sample_format = hound::SampleFormat::Int;
-    let spec = hound::WavSpec { channels, sample_rate: rate, bits_per_sample: 16, sample_format };
+    let sample_format =
+        if depth == Depth::Float { hound::SampleFormat::Float } else { hound::SampleFormat::Int };
+    let spec = hound::WavSpec { channels, sample_rate: rate, bits_per_sample: 8 * bytes, sample_format };
     let mut wav = hound::WavWriter::new(writer, spec)?;
-    for sample in samples {
-        // the cast saturates
-        wav.write_sample((sample * 32767.0).round() as i16)?;
+    for &sample in samples {
+        match depth {
+            Depth::Float => wav.write_sample(sample)?,
+            depth => wav.write_sample(depth.round(sample))?,
+        }
     }
     Ok(wav.finalize()?)
-}
-
-/// How a sample is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Encoding {
-    /// Two bytes: round(x * 32767), saturating.
-    #[default]
-    Int16,
-    /// Three bytes: round(x * 8388607), saturating.
-    Int24,
-    /// Four bytes, as it is.
-    Float32,
-}
-
-impl Encoding {
-    /// Bytes of a sample.
-    pub fn size(self) -> usize {
-        match self {
-            Self::Int16 => 2,
-            Self::Int24 => 3,
-            Self::Float32 => 4,
-        }
-    }
-
-    /// Samples as they lie in a file, little end first; one that is no number becomes 0 where the format has none.
-    pub fn bytes(self, samples: &[f32]) -> Vec<u8> {
-        // the casts saturate
-        match self {
-            Self::Int16 => samples.iter().flat_map(|x| ((x * 32767.).round() as i16).to_le_bytes()).collect(),
-            Self::Int24 => {
-                let whole =
-                    |x: &f32| (f64::from(*x) * 8_388_607.).round().clamp(-8_388_608., 8_388_607.) as i32;
-                samples.iter().flat_map(|x| whole(x).to_le_bytes().into_iter().take(3)).collect()
-            }
-            Self::Float32 => samples.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        }
-    }
 }
 
 /// Bytes of samples that a file holds at most.
 pub const MOST: u64 = u32::MAX as u64 - 128;
 
 /// What stands before the samples of one channel. Where it is not known how many bytes of them follow, as many as can be,
-/// which readers of a stream take to mean until its end. Its length depends on the encoding alone.
-pub fn header(encoding: Encoding, rate: u32, bytes: Option<u64>) -> Vec<u8> {
-    let size = encoding.size() as u16;
-    let (tag, more) = if encoding == Encoding::Float32 { (3u16, 2u32) } else { (1, 0) };
+/// which readers of a stream take to mean until its end. Its length depends on the depth alone.
+pub fn header(depth: Depth, rate: u32, bytes: Option<u64>) -> Vec<u8> {
+    let size = depth.bytes();
+    let (tag, more) = if depth == Depth::Float { (3u16, 2u32) } else { (1, 0) };
     let data = bytes.map_or(u32::MAX, |bytes| bytes.min(MOST) as u32);
     let mut fact = Vec::new();
     if more > 0 {
@@ -131,12 +153,20 @@ pub fn header(encoding: Encoding, rate: u32, bytes: Option<u64>) -> Vec<u8> {
     header
 }
 
-/// [`write`] into memory.
+/// [`write()`] into memory.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn encode(samples: &[f32], channels: u16, rate: u32) -> Result<Vec<u8>, Error> {
-    let mut bytes = Cursor::new(Vec::with_capacity(samples.len() * 2 + 64));
-    write(&mut bytes, samples, channels, rate)?;
+    encode_as(samples, channels, rate, Depth::Sixteen)
+}
+
+/// [`write_as`] into memory.
+///
+/// # Errors
+/// As [`write()`].
+pub fn encode_as(samples: &[f32], channels: u16, rate: u32, depth: Depth) -> Result<Vec<u8>, Error> {
+    let mut bytes = Cursor::new(Vec::with_capacity(samples.len() * usize::from(depth.bytes()) + 128));
+    write_as(&mut bytes, samples, channels, rate, depth)?;
     Ok(bytes.into_inner())
 }

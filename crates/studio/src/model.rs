@@ -62,10 +62,22 @@ pub fn load<M>(
     load: impl FnOnce(&Location) -> Result<M>,
 ) -> Result<(M, Resolved)> {
     let found = asked.resolve(embedded, wants, progress)?;
+    Ok((load_found(&found, progress, load)?, found))
+}
+
+/// Loads what was found behind a spinner.
+///
+/// # Errors
+/// What `load` refuses.
+pub fn load_found<M>(
+    found: &Resolved,
+    progress: &Progress,
+    load: impl FnOnce(&Location) -> Result<M>,
+) -> Result<M> {
     let spinner = progress.spinner("loading the model");
     let loaded = load(&found.location);
     spinner.finish();
-    Ok((loaded?, found))
+    loaded
 }
 
 #[cfg(test)]

@@ -1,26 +1,27 @@
-//! `music-gen [PROMPT]`: one piece, or many with one load of the model.
+//! `music-gen` with a model of notes: one piece, or many with one load of the model.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
-use batch::{Content, Event, FileSet, Item, Journal, Recipe};
-use cli::{
-    Exit, Progress, SamplingArgs, StdoutClosed, Target, Timings, print_bytes, print_json, print_path, usage,
-};
+use batch::{Content, FileSet, Item, Journal, Recipe};
+use cli::{Exit, Progress, SamplingArgs, StdoutClosed, Timings, print_bytes, print_json, print_path, usage};
+use hub::Resolved;
 use media::score::Score;
 use media::score_file::{from_bytes, read_score};
 use models::decoding::Sampling;
 use music_gen::compose::key_name;
 use music_gen::sound::soundfont::Font;
-use music_gen::{Composer, Given, Kind, Piece, Request, corpus, render, sound};
+use music_gen::{Composer, Given, Kind, Piece, Request, corpus, hear, render, sound};
 use serde::Serialize;
 
+use super::places::{Places, Plan, each_in, path_of};
 use crate::cli::ComposeArgs;
 
 /// Grows when the form of the output does.
 const SCHEMA: u32 = 1;
+/// Bars of a piece where nobody says.
+const BARS: u32 = 16;
 
 /// One piece to compose.
 #[derive(Debug, Clone)]
@@ -32,6 +33,7 @@ struct Task {
 /// Everything that the pieces of a run share.
 struct Session<'a> {
     args: &'a ComposeArgs,
+    bars: u32,
     composer: Composer,
     model: String,
     revision: Option<String>,
@@ -62,30 +64,45 @@ struct Line<'a> {
     timings: Timings,
 }
 
-/// Composes what was asked for.
-pub fn run(args: &ComposeArgs) -> Result<Exit> {
-    if args.prompt.is_some() || args.text.is_some() {
+/// Refuses what only models that make sound take.
+pub fn refuse_sound(args: &ComposeArgs) -> Result<()> {
+    if !args.prompts.is_empty() || !args.text.is_empty() {
         return Err(usage(
             "this model composes without words: drop PROMPT, or say it with --style, --key, --metre and --bars; \
-             facebook/musicgen-small is a model that takes words, and this version does not play it",
+             --model facebook/musicgen-small is one that takes words",
         ));
     }
-    args.compute.apply()?;
-    let tasks = tasks(args);
-    let places = places(args, tasks.len())?;
-    if let Places::Files(bases, kinds) = &places {
-        let mut paths = bases.iter().flat_map(|base| kinds.iter().map(|kind| path_of(base, *kind)));
-        if let Some(path) = paths.find(|path| path.exists() && !args.output.force) {
-            return Err(anyhow!("{}: exists; --force overwrites it", path.display()));
-        }
+    let playing = &args.playing;
+    let typed = [
+        ("--seconds", playing.seconds.is_some()),
+        ("--guidance", playing.guidance.is_some()),
+        ("--melody", playing.melody.is_some()),
+        ("--start", playing.start.is_some()),
+        ("--picture", playing.picture),
+        ("--from-codes", playing.from_codes.is_some()),
+    ];
+    match typed.iter().find(|(_, typed)| *typed) {
+        Some((flag, _)) => Err(usage(format!(
+            "{flag} is for models that make sound, such as --model facebook/musicgen-small; this one writes notes"
+        ))),
+        None => Ok(()),
     }
+}
+
+/// Composes what was asked for.
+pub fn run(args: &ComposeArgs, found: Resolved, progress: Progress) -> Result<Exit> {
+    let tasks = tasks(args);
+    let (count, files) = (tasks.len(), args.harmonise.len().max(args.continue_from.len()));
+    let (possible, usual) = (&Kind::ALL, &Kind::USUAL);
+    let plan = Plan { output: &args.output, count, files, possible, usual, also: None };
+    let places = plan.places(args.finish.bits)?;
     let soundfont = args.soundfont.as_deref().map(soundfont).transpose()?;
-    let progress = Progress::new(&args.output.talk);
     let began = Instant::now();
-    let (composer, found) = super::load(&args.model, &args.compute, &progress)?;
+    let composer = super::load_notes(&found, &args.compute, &progress)?;
     composer.styles.find(args.style.as_deref()).map_err(usage)?;
     let session = Session {
         args,
+        bars: args.bars.unwrap_or(BARS),
         composer,
         model: found.name,
         revision: found.revision,
@@ -122,75 +139,6 @@ fn tasks(args: &ComposeArgs) -> Vec<Task> {
         .collect()
 }
 
-/// Where the pieces go.
-enum Places {
-    Stdout,
-    /// The path of each piece without its extension, and the kinds of file to write.
-    Files(Vec<PathBuf>, Vec<Kind>),
-    Folder(PathBuf),
-}
-
-fn places(args: &ComposeArgs, count: usize) -> Result<Places> {
-    let files = args.harmonise.len().max(args.continue_from.len());
-    let numbered = |base: &Path| -> Vec<PathBuf> {
-        let name = |number: usize| {
-            let mut name = base.as_os_str().to_owned();
-            if count > 1 {
-                name.push(format!("-{}", number + 1));
-            }
-            PathBuf::from(name)
-        };
-        (0..count).map(name).collect()
-    };
-    Ok(match args.output.target() {
-        Target::Stdout if count > 1 => return Err(usage("-o - takes one piece: give -o DIR/ for more")),
-        Target::Stdout if args.output.talk.json => {
-            return Err(usage("-o - and --json both want stdout: give -o a file"));
-        }
-        Target::Stdout if std::io::stdout().is_terminal() => {
-            return Err(usage("-o - would write sound to the terminal: send it to a file or a pipe"));
-        }
-        Target::Stdout => Places::Stdout,
-        Target::Folder(folder) => Places::Folder(folder),
-        _ if files > 1 => return Err(usage(format!("{files} input files need -o DIR/"))),
-        Target::Default => Places::Files(numbered(&free_name(count, args.output.force)), Kind::ALL.to_vec()),
-        Target::File(path) => {
-            match path.extension().map(|extension| extension.to_string_lossy().into_owned()) {
-                None => Places::Files(numbered(&path), Kind::ALL.to_vec()),
-                Some(extension) => {
-                    let kind = Kind::of_extension(&extension).ok_or_else(|| {
-                        usage(format!(
-                            "-o {}: .{extension} cannot be written, only .mid, .wav and .png",
-                            path.display()
-                        ))
-                    })?;
-                    Places::Files(numbered(&path.with_extension("")), vec![kind])
-                }
-            }
-        }
-    })
-}
-
-/// `music`, or `music-2`, `music-3` and so on where that is taken: nothing is lost by playing again.
-fn free_name(count: usize, force: bool) -> PathBuf {
-    let taken = |base: &str| {
-        let one = |base: &str| {
-            Kind::ALL.iter().any(|kind| Path::new(&format!("{base}.{}", kind.extension())).exists())
-        };
-        one(base) || (count > 1 && (1..=count).any(|number| one(&format!("{base}-{number}"))))
-    };
-    let names = std::iter::once("music".to_string()).chain((2u32..).map(|number| format!("music-{number}")));
-    names.into_iter().find(|base| force || !taken(base)).unwrap_or_default().into()
-}
-
-/// The path of one kind of file of a piece.
-fn path_of(base: &Path, kind: Kind) -> PathBuf {
-    let mut name = base.as_os_str().to_owned();
-    name.push(".");
-    name.push(kind.extension());
-    name.into()
-}
-
 /// A soundfont, read before any work so that a bad one is refused.
 fn soundfont(path: &Path) -> Result<Font> {
     let name = || path.display().to_string();
@@ -223,12 +171,12 @@ impl Session<'_> {
             style: self.args.style.clone(),
             key: self.args.key,
             metre: self.args.metre,
-            bars: self.args.bars,
+            bars: self.bars,
             tempo: self.args.tempo,
             sampling: sampling.clone(),
             given,
         };
-        let bar = self.progress.bar(self.args.bars as u64, "composing");
+        let bar = self.progress.bar(self.bars as u64, "composing");
         let began = Instant::now();
         let mut first_note = None;
         let piece = self.composer.compose(&request, &mut |bars, of| {
@@ -250,10 +198,15 @@ impl Session<'_> {
         let mut set = FileSet::new(force);
         let mut samples = 0;
         for kind in kinds {
-            let bytes = render(&piece.score, *kind, self.soundfont.as_ref())?;
-            if *kind == Kind::Wav {
-                samples = (bytes.len() - 44) / 4;
-            }
+            let (font, finish) = (self.soundfont.as_ref(), self.args.finish.finish());
+            let bytes = match kind {
+                Kind::Wav | Kind::Flac => {
+                    let audio = hear(&piece.score, font)?;
+                    samples = audio.samples.len() / usize::from(audio.channels);
+                    finish.bytes(audio, *kind)?
+                }
+                _ => render(&piece.score, *kind, font, &finish)?,
+            };
             set.add(path_of(base, *kind), |writer| std::io::Write::write_all(writer, &bytes))?;
         }
         let written: Vec<PathBuf> = set.commit()?.into_iter().map(|(path, _)| path).collect();
@@ -265,11 +218,11 @@ impl Session<'_> {
 
     fn to_stdout(&self, task: &Task) -> Result<Exit> {
         let (piece, ..) = self.compose(task)?;
-        print_bytes(&render(&piece.score, Kind::Wav, self.soundfont.as_ref())?)?;
+        let finish = self.args.finish.finish();
+        print_bytes(&render(&piece.score, Kind::Wav, self.soundfont.as_ref(), &finish)?)?;
         Ok(Exit::Done)
     }
 
-    /// One item a piece: what an earlier run has done is skipped, what fails is told and the rest finished.
     fn to_folder(&self, tasks: &[Task], folder: &Path) -> Result<Exit> {
         let recipe = self.recipe()?;
         let mut journal = Journal::open(folder)?;
@@ -286,25 +239,10 @@ impl Session<'_> {
                 payload: task.clone(),
             })
             .collect();
-        let work = |job: &batch::Job<'_, Task>| {
-            self.to_files(&job.item.payload, &folder.join(&job.item.id), &Kind::ALL, job.replace)
-        };
-        let one_line = |work: Result<Vec<PathBuf>>| work.map_err(|error| cli::report_line(&error));
-        let summary = batch::run(
-            &items,
-            &recipe,
-            &mut journal,
-            self.args.output.force,
-            |job| one_line(work(job)),
-            |event| match event {
-                Event::Failed { id, reason } => self.progress.error(format!("{id}: {reason}")),
-                Event::Skipped { id } => self.progress.detail(format!("{id}: done before")),
-                _ => {}
-            },
-        )?;
-        let (done, skipped, failed) = (summary.done, summary.skipped, summary.failed.len());
-        self.progress.status(format!("{done} composed, {skipped} done before, {failed} failed"));
-        Ok(Exit::from(&summary))
+        let force = self.args.output.force;
+        each_in(&items, &recipe, &mut journal, force, &self.progress, "composed", |job| {
+            self.to_files(&job.item.payload, &folder.join(&job.item.id), &Kind::USUAL, job.replace)
+        })
     }
 
     /// A seed that was asked for is part of the name, so that further pieces can be added to a folder;
@@ -332,12 +270,12 @@ impl Session<'_> {
         let args = self.args;
         let SamplingArgs { temperature, top_k, top_p, min_p, repetition_penalty } = &args.sampling;
         let options = serde_json::json!({
-            "style": args.style, "key": args.key.map(key_name), "bars": args.bars, "tempo": args.tempo,
+            "style": args.style, "key": args.key.map(key_name), "bars": self.bars, "tempo": args.tempo,
             "metre": args.metre.map(|m| (m.numerator, m.denominator)),
             "seed": args.compute.seed, "harmonise": !args.harmonise.is_empty(),
             "device": args.compute.device.to_string(), "dtype": args.compute.dtype.to_string(),
             "styles": self.composer.styles,
-            "sampling": [temperature, top_p, min_p, repetition_penalty], "top_k": top_k,
+            "finish": args.finish.finish(), "sampling": [temperature, top_p, min_p, repetition_penalty], "top_k": top_k,
             "soundfont": self.soundfont.as_ref().map(|font| Content::Bytes(font.bytes().to_vec()).digest()).transpose()?,
         });
         Ok(Recipe::new(&self.composer.stored.identity()?, &options, SCHEMA)?)

@@ -8,7 +8,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 
 use anyhow::{Context, Result, anyhow, bail};
 use media::audio::Resampler;
-use media::wav::{self, Encoding};
+use media::wav::{self, Depth};
 use speech_synth::loudness::{Gain, Meter};
 
 use crate::cli::Format;
@@ -23,7 +23,7 @@ pub struct Form {
     /// With a header or without.
     pub format: Format,
     /// How a sample is stored.
-    pub encoding: Encoding,
+    pub depth: Depth,
     /// The loudness that is asked for, in LUFS.
     pub lufs: Option<f64>,
 }
@@ -73,7 +73,7 @@ impl<'a> Sink<'a> {
         let levelling = form.lufs.map(levelling).transpose()?;
         let mut sink = Self { form, place, resampler, levelling, bytes: 0 };
         if form.format == Format::Wav {
-            sink.send(&wav::header(form.encoding, rate, None))?;
+            sink.send(&wav::header(form.depth, rate, None))?;
         }
         Ok(sink)
     }
@@ -115,7 +115,7 @@ impl<'a> Sink<'a> {
     pub fn close(&mut self) -> Result<()> {
         let Place::File(mut file) = self.place else { return Ok(()) };
         let header = match self.form.format {
-            Format::Wav => wav::header(self.form.encoding, self.form.rate, Some(self.bytes)),
+            Format::Wav => wav::header(self.form.depth, self.form.rate, Some(self.bytes)),
             Format::Raw => Vec::new(),
         };
         // a disk that was full may have taken a part of a block
@@ -131,21 +131,18 @@ impl<'a> Sink<'a> {
 
     /// Samples that were written.
     pub fn samples(&self) -> u64 {
-        self.bytes / self.form.encoding.size() as u64
+        self.bytes / u64::from(self.form.depth.bytes())
     }
 
     fn pass(&mut self, samples: &[f32]) -> Result<()> {
         let Some(levelling) = &mut self.levelling else { return self.write(samples) };
         levelling.meter.take(samples)?;
-        levelling
-            .file
-            .write_all(&Encoding::Float32.bytes(samples))
-            .context("--lufs: sound that waits on disk")
+        levelling.file.write_all(&Depth::Float.stored(samples)).context("--lufs: sound that waits on disk")
     }
 
     fn level(&mut self, mut file: File, factor: f32) -> Result<()> {
         file.seek(SeekFrom::Start(0))?;
-        let mut bytes = vec![0; BLOCK * Encoding::Float32.size()];
+        let mut bytes = vec![0; BLOCK * usize::from(Depth::Float.bytes())];
         loop {
             let mut filled = 0;
             while filled < bytes.len() {
@@ -164,7 +161,7 @@ impl<'a> Sink<'a> {
     }
 
     fn write(&mut self, samples: &[f32]) -> Result<()> {
-        let bytes = self.form.encoding.bytes(samples);
+        let bytes = self.form.depth.stored(samples);
         if self.form.format == Format::Wav
             && matches!(self.place, Place::File(_))
             && self.bytes + bytes.len() as u64 > wav::MOST
@@ -179,7 +176,7 @@ impl<'a> Sink<'a> {
             }
             Err(error) => {
                 // whole samples of what was taken before the error count
-                let size = self.form.encoding.size() as u64;
+                let size = u64::from(self.form.depth.bytes());
                 let whole = self.place_of_file()?.saturating_sub(before) / size * size;
                 self.bytes += whole;
                 if let Place::File(mut file) = self.place {

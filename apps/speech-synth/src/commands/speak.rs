@@ -78,7 +78,7 @@ pub fn run(args: &SpeakArgs) -> Result<Exit> {
         from: voice.rate(),
         rate: args.sample_rate.unwrap_or(voice.rate()),
         format,
-        encoding: args.bits.encoding(),
+        depth: args.bits.depth(),
         lufs: args.lufs,
     };
     let load_s = began.elapsed().as_secs_f64();

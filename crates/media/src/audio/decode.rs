@@ -40,6 +40,8 @@ pub(super) struct Decoder {
     usual: u64,
     /// It ended in the middle of a packet.
     cut: bool,
+    /// The channel that is given; the mean of all where it is `None`.
+    channel: Option<usize>,
     samples: Vec<f32>,
     ready: VecDeque<Vec<f32>>,
 }
@@ -49,7 +51,11 @@ impl Decoder {
     ///
     /// # Errors
     /// What is no audio, not supported, or has no frame that can be decoded.
-    pub fn open(source: Box<dyn MediaSource>, path: &Path) -> Result<Self, AudioError> {
+    pub fn open(
+        source: Box<dyn MediaSource>,
+        path: &Path,
+        channel: Option<usize>,
+    ) -> Result<Self, AudioError> {
         let (reader, chosen) = container::open(source, path)?;
         let path = path.to_owned();
         let (rate, channels) = (chosen.rate.unwrap_or(0), 0);
@@ -67,6 +73,7 @@ impl Decoder {
             lost,
             usual,
             cut,
+            channel,
             samples,
             ready,
         };
@@ -92,7 +99,7 @@ impl Decoder {
         Some(seconds - delayed).filter(|seconds| seconds.is_finite() && *seconds > 0.0)
     }
 
-    /// The next samples of the mean of all channels; never an empty block, `None` at the end.
+    /// The next samples of the channel, or of the mean of all; never an empty block, `None` at the end.
     ///
     /// # Errors
     /// A container that cannot be followed or ends early, another rate than before, samples that are no numbers.
@@ -212,7 +219,7 @@ impl Decoder {
         }
     }
 
-    /// Mean of the channels, within the bounds of the sound.
+    /// The channel, or the mean of all, within the bounds of the sound.
     fn mix(&mut self, channels: usize) -> Result<(), AudioError> {
         if !(1..=MAX_CHANNELS).contains(&channels) {
             let (path, rate) = (self.path.clone(), self.rate);
@@ -223,7 +230,11 @@ impl Decoder {
         let kept = (frames - dropped).min(self.left);
         self.delay -= dropped;
         let block = self.samples.chunks_exact(channels).skip(dropped as usize).take(kept as usize);
-        let block: Vec<f32> = block.map(|frame| frame.iter().sum::<f32>() / channels as f32).collect();
+        let heard = |frame: &[f32]| match self.channel {
+            Some(channel) => frame[channel.min(channels - 1)],
+            None => frame.iter().sum::<f32>() / channels as f32,
+        };
+        let block: Vec<f32> = block.map(heard).collect();
         if let Some((at, &value)) =
             block.iter().enumerate().find(|(_, value)| value.is_nan() || value.abs() >= LOUDEST)
         {

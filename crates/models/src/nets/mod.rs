@@ -3,8 +3,10 @@
 mod checks;
 pub mod classifier;
 pub mod clip;
+pub mod encodec;
 pub mod hifi_gan;
 pub mod llama;
+pub mod musicgen;
 pub mod seq2seq;
 pub mod t5;
 pub mod unet;

@@ -52,6 +52,18 @@ impl Cache {
         Self { layers, memory: Arc::new(memory), sources, rows: sources, len: 0 }
     }
 
+    /// For so many sequences that look at no source.
+    pub(crate) fn alone(layers: usize, rows: usize) -> Self {
+        let memory = Memory { layers: Vec::new(), mask: None };
+        Self {
+            layers: vec![LayerCache::default(); layers],
+            memory: Arc::new(memory),
+            sources: rows,
+            rows,
+            len: 0,
+        }
+    }
+
     /// How many positions it holds.
     pub fn len(&self) -> usize {
         self.len

@@ -158,6 +158,17 @@ impl Stack {
         Ok(Cache::new(self.memory(source)?, source.states.dim(0)?))
     }
 
+    /// An empty cache for so many sequences that look at no source.
+    ///
+    /// # Errors
+    /// Where the blocks look at one.
+    pub fn start_alone(&self, rows: usize) -> Result<Cache> {
+        if self.blocks.iter().any(|block| block.cross.is_some()) {
+            refuse!("a stack with attention across was given no source");
+        }
+        Ok(Cache::alone(self.blocks.len(), rows))
+    }
+
     /// Embeddings (batch, time, size), which follow what the cache has seen, to states of the same shape.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use candle_core::{Device, Result, Tensor};
 use kernels::embedding::embedding;
+use std::ops::Range;
 
 /// A table with a row for each position, and which row belongs to which.
 pub struct Positions {
@@ -15,13 +16,15 @@ pub struct Positions {
     padding: Option<u32>,
 }
 
-/// How rates fall in a table of sines and cosines: a row is the sines of all, then the cosines.
+/// How rates fall in a table of sines and cosines: a row is the sines of all, then the cosines, or the other way round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sinusoids {
     /// `10000^(-2i / size)`, computed in f64: Marian.
     Paper,
     /// From one to a ten-thousandth, computed in f32: tensor2tensor, M2M100, Whisper.
     Whole,
+    /// The same with the cosines first: MusicGen.
+    CosinesFirst,
 }
 
 impl Sinusoids {
@@ -30,6 +33,14 @@ impl Sinusoids {
     /// # Errors
     /// None on the processor.
     pub fn table(self, rows: usize, size: usize, device: &Device) -> Result<Tensor> {
+        self.rows(0..rows, size, device)
+    }
+
+    /// Some rows of such a table of any length.
+    ///
+    /// # Errors
+    /// None on the processor.
+    pub fn rows(self, rows: Range<usize>, size: usize, device: &Device) -> Result<Tensor> {
         let half = size / 2;
         let wave = |row: usize, column: usize| {
             let i = column % half;
@@ -38,15 +49,15 @@ impl Sinusoids {
                     let (sin, cos) = (row as f64 / 10_000f64.powf(2. * i as f64 / size as f64)).sin_cos();
                     (sin as f32, cos as f32)
                 }
-                Self::Whole => {
+                Self::Whole | Self::CosinesFirst => {
                     let step = (10_000f64.ln() / (half as f64 - 1.).max(1.)) as f32;
                     (row as f32 * (i as f32 * -step).exp()).sin_cos()
                 }
             };
-            if column < half { sin } else { cos }
+            if (column < half) == (self != Self::CosinesFirst) { sin } else { cos }
         };
-        let values = (0..rows * size).map(|i| wave(i / size, i % size)).collect();
-        Tensor::from_vec(values, (rows, size), device)
+        let values = rows.clone().flat_map(|row| (0..size).map(move |column| wave(row, column))).collect();
+        Tensor::from_vec(values, (rows.len(), size), device)
     }
 }
 

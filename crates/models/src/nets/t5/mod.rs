@@ -28,10 +28,15 @@ use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarMap;
 use stack::Stack;
 
+/// The encoder alone: texts to states, as transformers' `T5EncoderModel`, which nets of other kinds are told by.
+pub struct Encoder {
+    tokens: Embedding,
+    stack: Stack,
+}
+
 /// The whole net.
 pub struct T5 {
-    tokens: Embedding,
-    encoder: Stack,
+    encoder: Encoder,
     decoder: Stack,
     output: Linear,
     /// What states are multiplied with before the output layer.
@@ -41,6 +46,47 @@ pub struct T5 {
 /// Names of the table, which some checkpoints have twice.
 const TABLES: [&str; 3] = ["shared", "encoder.embed_tokens", "decoder.embed_tokens"];
 
+impl Encoder {
+    /// Reads the weights under the keys of the checkpoint; `cfg` is validated first, whatever it says of a decoder.
+    ///
+    /// # Errors
+    /// A configuration that is refused, tensors that are missing or of another shape.
+    pub fn new(cfg: &Config, vb: VarBuilder) -> Result<Self> {
+        let mut alone = cfg.clone();
+        alone.other.remove("is_encoder_decoder");
+        alone.validate()?;
+        Self::read(cfg, vb)
+    }
+
+    fn read(cfg: &Config, vb: VarBuilder) -> Result<Self> {
+        let there = TABLES.iter().find(|name| vb.contains_tensor(&format!("{name}.weight")));
+        let table = there.unwrap_or(&TABLES[0]);
+        let tokens = Embedding::new(cfg.vocab_size, cfg.d_model, cfg.initializer_factor, vb.pp(table))?;
+        Ok(Self { tokens, stack: Stack::new(cfg, false, vb.pp("encoder"))? })
+    }
+
+    /// As [`T5::encode`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn encode(&self, ids: &Tensor, mask: Option<&Tensor>) -> Result<Source> {
+        self.encode_train(ids, mask, &Dropout::NONE)
+    }
+
+    fn encode_train(&self, ids: &Tensor, mask: Option<&Tensor>, dropout: &Dropout) -> Result<Source> {
+        let mask = mask.map(|mask| hidden(ids, mask)).transpose()?.flatten();
+        let states = self.stack.encode(&self.embed(ids)?, mask.as_ref(), dropout)?;
+        Ok(Source { states, mask })
+    }
+
+    fn embed(&self, ids: &Tensor) -> Result<Tensor> {
+        if ids.elem_count() == 0 {
+            refuse!("the net was given no ids: {:?}", ids.dims());
+        }
+        self.tokens.forward(ids)
+    }
+}
+
 impl T5 {
     /// Reads the weights under the keys of the checkpoint; `cfg` is validated first. A shared table is read under the
     /// first of its names that is there.
@@ -49,20 +95,17 @@ impl T5 {
     /// A configuration that is refused, tensors that are missing or of another shape.
     pub fn new(cfg: &Config, vb: VarBuilder) -> Result<Self> {
         cfg.validate()?;
-        let there = TABLES.iter().find(|name| vb.contains_tensor(&format!("{name}.weight")));
-        let table = there.unwrap_or(&TABLES[0]);
-        let tokens = Embedding::new(cfg.vocab_size, cfg.d_model, cfg.initializer_factor, vb.pp(table))?;
+        let encoder = Encoder::read(cfg, vb.clone())?;
         let scaled = cfg.scale_decoder_outputs.unwrap_or(cfg.tie_word_embeddings);
         let own = !scaled && vb.contains_tensor("lm_head.weight");
         let output = match own {
             true => {
                 Linear::new(cfg.d_model, cfg.vocab_size, false, cfg.initializer_factor, vb.pp("lm_head"))?
             }
-            false => Linear::tied(&tokens, vb.format())?,
+            false => Linear::tied(&encoder.tokens, vb.format())?,
         };
         Ok(Self {
-            tokens,
-            encoder: Stack::new(cfg, false, vb.pp("encoder"))?,
+            encoder,
             decoder: Stack::new(cfg, true, vb.pp("decoder"))?,
             output,
             scale: scaled.then(|| (cfg.d_model as f64).powf(-0.5)),
@@ -94,9 +137,7 @@ impl T5 {
     /// # Errors
     /// As there.
     pub fn encode_train(&self, ids: &Tensor, mask: Option<&Tensor>, dropout: &Dropout) -> Result<Source> {
-        let mask = mask.map(|mask| hidden(ids, mask)).transpose()?.flatten();
-        let states = self.encoder.encode(&self.embed(ids)?, mask.as_ref(), dropout)?;
-        Ok(Source { states, mask })
+        self.encoder.encode_train(ids, mask, dropout)
     }
 
     /// An empty cache for answers to a source, whose keys and values are computed here, once.
@@ -143,10 +184,7 @@ impl T5 {
     }
 
     fn embed(&self, ids: &Tensor) -> Result<Tensor> {
-        if ids.elem_count() == 0 {
-            refuse!("the net was given no ids: {:?}", ids.dims());
-        }
-        self.tokens.forward(ids)
+        self.encoder.embed(ids)
     }
 
     fn logits(&self, xs: &Tensor) -> Result<Tensor> {
