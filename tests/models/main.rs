@@ -15,6 +15,7 @@ mod llama;
 mod log_mel;
 mod random;
 mod search;
+mod sasrec;
 mod seq2seq;
 mod t5;
 mod tokens;

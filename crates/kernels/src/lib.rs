@@ -17,6 +17,7 @@
 //! - [`lstm`](mod@lstm): a layer of long short-term memory
 //! - [`norm`]: layer, root-mean-square and group normalisation
 //! - [`quantised`]: linear maps whose weights are GGUF's blocks of two to eight bits
+//! - [`ranking`]: losses of rankings: chosen rows against drawn ones, several classes of one softmax
 //! - [`reorder`]: values in another order: rows for columns, pictures of twice the size
 //! - [`rope`]: rotary position embedding
 //! - [`rows`]: loops over rows of f32, spread over the cores
@@ -51,6 +52,7 @@ pub mod loss;
 pub mod lstm;
 pub mod norm;
 pub mod quantised;
+pub mod ranking;
 pub mod reorder;
 pub mod rope;
 pub mod rows;

@@ -13,4 +13,4 @@ pub mod norm;
 pub mod rope;
 pub mod transformer;
 
-pub use kernels::{ctc, dropout, loss, sum};
+pub use kernels::{ctc, dropout, loss, ranking, sum};
