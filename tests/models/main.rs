@@ -17,6 +17,7 @@ mod llama;
 mod log_mel;
 mod musicgen;
 mod random;
+mod sasrec;
 mod search;
 mod seq2seq;
 mod t5;

@@ -126,7 +126,7 @@ impl CustomOp1 for Bags {
 }
 
 // The places that each id stands at, in their order: those of `id` from `starts[id]` to `starts[id + 1]`.
-fn uses(ids: &[u32], count: usize, table: usize) -> (Vec<u32>, Vec<u32>) {
+pub(crate) fn uses(ids: &[u32], count: usize, table: usize) -> (Vec<u32>, Vec<u32>) {
     let some = || ids.iter().enumerate().filter(|&(_, &id)| id != NOTHING);
     let mut starts = vec![0u32; table + 1];
     some().for_each(|(_, &id)| starts[id as usize + 1] += 1);

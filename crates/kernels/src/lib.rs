@@ -19,6 +19,7 @@
 //! - [`norm`]: layer, root-mean-square and group normalisation
 //! - [`pad`](mod@pad): what stands before and after rows: zeros, the row in a mirror
 //! - [`quantised`]: linear maps whose weights are GGUF's blocks of two to eight bits
+//! - [`ranking`]: losses of rankings: chosen rows against drawn ones, several classes of one softmax
 //! - [`reorder`]: values in another order: rows for columns, pictures of twice the size
 //! - [`rope`]: rotary position embedding
 //! - [`rows`]: loops over rows of f32, spread over the cores
@@ -55,6 +56,7 @@ pub mod lstm;
 pub mod norm;
 pub mod pad;
 pub mod quantised;
+pub mod ranking;
 pub mod reorder;
 pub mod rope;
 pub mod rows;

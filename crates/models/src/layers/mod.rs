@@ -14,4 +14,4 @@ pub mod norm;
 pub mod rope;
 pub mod transformer;
 
-pub use kernels::{ctc, dropout, loss, sum};
+pub use kernels::{ctc, dropout, loss, ranking, sum};

@@ -1,0 +1,48 @@
+//! What comes next for somebody: parse, find the model, recommend, write.
+
+mod cli;
+mod commands;
+
+use ::cli::Exit;
+
+use crate::cli::{Cli, Verb};
+
+/// The built-in model: the files of its folder.
+const EMBEDDED: Option<hub::Embedded> = if cfg!(feature = "embedded") { Some(embedded::FILES) } else { None };
+
+mod embedded {
+    #[cfg(feature = "embedded")]
+    macro_rules! file {
+        ($name:literal) => {
+            ($name, include_bytes!(concat!("../../../shared/models/recommend/", $name)) as &[u8])
+        };
+    }
+
+    /// Licence and card travel with the weights.
+    #[cfg(feature = "embedded")]
+    pub const FILES: hub::Embedded = &[
+        file!("config.json"),
+        file!("items.csv"),
+        file!("model.safetensors"),
+        file!("README.md"),
+        file!("LICENSE"),
+    ];
+    #[cfg(not(feature = "embedded"))]
+    pub const FILES: hub::Embedded = &[];
+}
+
+fn main() -> std::process::ExitCode {
+    ::cli::start();
+    ::cli::report(run(::cli::parse()))
+}
+
+fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.verb {
+        None => commands::recommend::run(&cli.recommend),
+        Some(Verb::Train(train)) => commands::train::run(&train),
+        Some(Verb::Evaluate(evaluate)) => commands::evaluate::run(&evaluate),
+        Some(Verb::Compare(compare)) => commands::compare::run(&compare),
+        Some(Verb::Models(models)) => models.run("recommend", EMBEDDED, commands::WANTS).map(Exit::from),
+        Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
+    }
+}
