@@ -55,14 +55,14 @@ impl MusicGen {
             let seen =
                 Tensor::from_vec(seen.repeat(batch), (batch, delay.rows(), next.len()), self.device())?;
             let logits = self.forward_last(&seen, &mut cache)?.to_vec3::<f32>()?;
-            for row in 0..delay.rows() {
+            for (row, codes) in codes.iter_mut().enumerate() {
                 let mut logits = guided(&logits, row, asked.guidance);
                 let code = sampler
                     .sample(&[], &mut logits)
                     .map_err(|why: DecodeError| candle_core::Error::Msg(why.to_string()))?;
                 // where the beginning or the padding has one, the draw is lost
-                if delay.frame(row, next.end, frames) == Some(codes[row].len()) {
-                    codes[row].push(code);
+                if delay.frame(row, next.end, frames) == Some(codes.len()) {
+                    codes.push(code);
                 }
             }
             next = next.end..next.end + 1;
