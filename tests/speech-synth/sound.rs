@@ -41,8 +41,8 @@ fn loudness_is_brought_to_its_target() {
         done(&said(&folder, &[&["-o", name, "--bits", "32", &text], more].concat()));
         let (spec, samples) = wav(&folder.join(name));
         let mut meter = Meter::new(spec.sample_rate).unwrap();
-        meter.take(&samples);
-        let gain = meter.gain(-60.).unwrap();
+        meter.take(&samples).unwrap();
+        let gain = meter.gain(-60.).unwrap().unwrap();
         (-60. - 20. * f64::from(gain.factor).log10(), samples)
     };
     let (quiet, _) = loudness("quiet.wav", &["--lufs", "-33"]);

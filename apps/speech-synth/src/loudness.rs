@@ -1,11 +1,11 @@
 //! How loud sound is (EBU R128), and what brings it to a target.
 
-use anyhow::{Context, Result};
-use media::loudness;
+use anyhow::{Result, anyhow};
+use ebur128::{EbuR128, Mode};
 
-/// The loudness and the peak of sound that comes in blocks.
+/// The loudness of sound that comes in blocks.
 pub struct Meter {
-    loudness: loudness::Meter,
+    state: EbuR128,
     peak: f32,
 }
 
@@ -24,22 +24,34 @@ impl Meter {
     /// # Errors
     /// A rate at which loudness is not defined.
     pub fn new(rate: u32) -> Result<Self> {
-        Ok(Self { loudness: loudness::Meter::new(1, rate).context("--lufs")?, peak: 0. })
+        let state = EbuR128::new(1, rate, Mode::I);
+        let state =
+            state.map_err(|error| anyhow!("--lufs: loudness at {rate} Hz cannot be measured: {error}"))?;
+        Ok(Self { state, peak: 0. })
     }
 
     /// Takes a block.
-    pub fn take(&mut self, samples: &[f32]) {
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn take(&mut self, samples: &[f32]) -> Result<()> {
         self.peak = samples.iter().fold(self.peak, |peak, sample| peak.max(sample.abs()));
-        self.loudness.take(samples);
+        self.state.add_frames_f32(samples).map_err(|error| anyhow!("--lufs: {error}"))
     }
 
     /// What brings all that was taken to a loudness in LUFS without clipping; nothing where it is silent, or shorter than
     /// what loudness is measured over (0.4 s).
-    pub fn gain(&self, target: f64) -> Option<Gain> {
-        let loudness = self.loudness.integrated().filter(|_| self.peak > 0.)?;
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn gain(&self, target: f64) -> Result<Option<Gain>> {
+        let loudness = self.state.loudness_global().map_err(|error| anyhow!("--lufs: {error}"))?;
+        if !loudness.is_finite() || self.peak == 0. {
+            return Ok(None);
+        }
         let wanted = 10f64.powf((target - loudness) / 20.);
         let factor = wanted.min(1. / f64::from(self.peak));
-        Some(Gain { factor: factor as f32, reached: loudness + 20. * factor.log10() })
+        Ok(Some(Gain { factor: factor as f32, reached: loudness + 20. * factor.log10() }))
     }
 }
 
@@ -54,8 +66,8 @@ mod tests {
 
     fn gain(samples: &[f32], target: f64) -> Option<Gain> {
         let mut meter = Meter::new(48_000).unwrap();
-        samples.chunks(1000).for_each(|block| meter.take(block));
-        meter.gain(target)
+        samples.chunks(1000).for_each(|block| meter.take(block).unwrap());
+        meter.gain(target).unwrap()
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl<'a> Sink<'a> {
         }
         let mut gain = None;
         if let Some(levelling) = self.levelling.take() {
-            gain = levelling.meter.gain(levelling.target);
+            gain = levelling.meter.gain(levelling.target)?;
             self.level(levelling.file, gain.map_or(1., |gain| gain.factor))?;
         }
         self.close()?;
@@ -136,7 +136,7 @@ impl<'a> Sink<'a> {
 
     fn pass(&mut self, samples: &[f32]) -> Result<()> {
         let Some(levelling) = &mut self.levelling else { return self.write(samples) };
-        levelling.meter.take(samples);
+        levelling.meter.take(samples)?;
         levelling.file.write_all(&Depth::Float.stored(samples)).context("--lufs: sound that waits on disk")
     }
 
