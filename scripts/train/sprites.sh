@@ -6,10 +6,11 @@
 # TILES/  the tiles of Dungeon Crawl Stone Soup (crawl/tiles, CC0), with TILES_UNDER_UNKNOWN_LICENSE.md
 # OUT/    becomes the model; a run that was cut off goes on from there
 #
-# An hour and a half or so on two quiet cores; needs Python with Pillow. The last command prints the card's table.
+# An hour and a half or so on two quiet cores; needs Python with Pillow. At last 64 prompts (sprites.txt) are drawn into
+# one picture, and the card's table is printed.
 set -eu
 if [ $# -ne 2 ]; then
-    sed -n '2,9s/^# \{0,1\}//p' "$0"
+    sed -n '2,10s/^# \{0,1\}//p' "$0"
     exit 2
 fi
 cargo build --release -p image-gen
@@ -21,4 +22,5 @@ if [ ! -e "$out/model_index.json" ]; then
     "$image_gen" train --data "$out/pictures" --out "$out" --steps 14000 --batch 16 --learning-rate 0.0008 --seed 0 \
         --samples "a cat" "a red dragon" "a sword" "a blue potion" "a skeleton" "a tree" "a spider" "a gold ring"
 fi
+"$image_gen" "$(dirname "$0")/sprites.txt" --model "$out" --seed 1 --scale 2 --grid -o "$out/sheet"
 "$image_gen" evaluate --model "$out" --data "$out/pictures"

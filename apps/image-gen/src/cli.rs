@@ -236,7 +236,7 @@ pub struct Train {
     pub size: u32,
 
     /// Channels of a new net's finest level, a multiple of 16 up to 512
-    #[arg(conflicts_with = "base", long, value_name = "N", default_value_t = 48, value_parser = width, help_heading = "Training")]
+    #[arg(conflicts_with = "base", long, value_name = "N", default_value_t = 32, value_parser = width, help_heading = "Training")]
     pub width: usize,
 
     /// Show half of the pictures mirrored: good for cats, bad for letters

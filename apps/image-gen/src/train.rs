@@ -211,13 +211,20 @@ const UNTOLD: f64 = 0.1;
 const LEFT_OUT: f64 = 0.25;
 /// How often a word that means nothing is put in: a prompt has words that no caption had.
 const STRAY: f64 = 0.15;
-/// The weight of a time grows with its signal to noise no further than this (Hang et al., 2023).
+/// Beyond this signal to noise a time weighs less (Hang et al., 2023): what is left to say there are single pixels.
 const MOST_SIGNAL: f64 = 5.;
 /// Pictures that a look at the held-out loss takes, at most.
 const LOOKED_AT: usize = 256;
 /// Steps and guidance of the sheet's pictures.
 const SHEET_STEPS: usize = 20;
 const SHEET_GUIDANCE: f64 = 4.;
+
+/// How much the velocity of a time weighs, `alpha` of whose square is signal. Those that are nearly all noise weigh as much
+/// as any: there the words alone decide what the picture will be.
+fn weight(alpha: f64) -> f32 {
+    let signal = alpha / (1. - alpha).max(1e-9);
+    ((MOST_SIGNAL + 1.) / (signal + 1.)).min(1.) as f32
+}
 
 impl Pictures<'_> {
     /// A caption as someone might type it.
@@ -272,12 +279,7 @@ impl Pictures<'_> {
         let (kept, added) = (column(&f64::sqrt)?, column(&|alpha| (1. - alpha).sqrt())?);
         let noisy = (data.broadcast_mul(&kept)? + noise.broadcast_mul(&added)?)?;
         let velocity = (noise.broadcast_mul(&kept)? - data.broadcast_mul(&added)?)?;
-        let signal = |alpha: f64| alpha / (1. - alpha).max(1e-9);
-        let weight = |time: &usize| {
-            let signal = signal(self.alphas[*time]);
-            (2. * signal.min(MOST_SIGNAL) / (signal + 1.)) as f32
-        };
-        let weights: Vec<f32> = times.iter().map(weight).collect();
+        let weights: Vec<f32> = times.iter().map(|time| weight(self.alphas[*time])).collect();
         let context = self.states(prompts)?;
         let times: Vec<f32> = times.iter().map(|time| *time as f32).collect();
         let conditions = unet::Conditions { context: &context, added: None, guidance: None };
