@@ -82,8 +82,10 @@ mod tests {
             assert!(made > last, "it does not rise at {value}");
             last = made;
             let found = f64::from(invert(made as f32, spline, 5.));
-            // where the spline is flattest, the rounding of what it made is as much as this
-            assert!((found - value).abs() < 1e-4, "{found} for {value}, which became {made}");
+            // judged by what is made of it: where the spline is flat, rounding `made` alone moves `found` by 1e-3
+            let again = forward(found, spline, 5.);
+            assert!((again - made).abs() < 1e-5, "{found} for {value}, which becomes {again}, not {made}");
+            assert!((found - value).abs() < 2e-3, "{found} for {value}");
         }
         assert_eq!([invert(5.5, spline, 5.), invert(-7., spline, 5.)], [5.5, -7.]);
         assert!(invert(f32::NAN, spline, 5.).is_nan());
