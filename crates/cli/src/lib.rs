@@ -37,6 +37,7 @@
 //! - `exit` exit codes and the one line that reports an error
 //! - `progress` bars and status lines on stderr
 //! - `print` results on stdout, JSON, standard input
+//! - `source` words, files and standard input
 //! - `models`, `completions` verbs that all apps have
 
 mod args;
@@ -46,6 +47,7 @@ mod exit;
 mod models;
 mod print;
 mod progress;
+mod source;
 mod start;
 pub mod values;
 
@@ -59,6 +61,7 @@ pub use print::{
     stdin_is_piped,
 };
 pub use progress::{Bar, Progress};
+pub use source::Source;
 pub use start::{go_on, interrupted, seconds_since_start, start, stop_gently};
 
 // The allocator of every app: tensors come and go on many threads, and mimalloc keeps that cheap.

@@ -7,14 +7,14 @@ use std::time::Instant;
 
 use ::speech_synth::{Request, Said, Voice, Word, speak};
 use anyhow::{Error, Result, bail};
-use batch::{Content, Event, Input, Item, Journal, Recipe};
-use cli::{Exit, Progress, StdoutClosed, Timings, print_json, print_path};
+use batch::{Event, Item, Journal, Recipe};
+use cli::{Exit, Progress, Source, StdoutClosed, Timings, print_json, print_path};
 use models::tokens::Writing;
 use serde::Serialize;
 
 use super::sink::{Form, Place, Sink};
 use super::subtitles::{Kind, bytes};
-use super::target::{Places, Source, extension, places, sources, subtitles_path};
+use super::target::{Places, extension, paragraphs, places, sources, subtitles_path};
 use crate::cli::SpeakArgs;
 
 /// Grows when the form of the output does.
@@ -132,7 +132,7 @@ impl Run<'_> {
     /// Speaks a text into a sink. An error after the first sound ends the text, not the sound.
     fn speak(&self, source: &Source, sink: &mut Sink) -> Result<Made> {
         let began = Instant::now();
-        let paragraphs = source.paragraphs()?;
+        let paragraphs = paragraphs(source)?;
         let total: usize = paragraphs.iter().map(String::len).sum();
         let bar = self.progress.bar(total as u64, "speaking");
         let (mut sentences, mut ids) = (Vec::new(), Vec::new());
@@ -229,13 +229,8 @@ impl Run<'_> {
     fn to_folder(&self, sources: &[Source], folder: &Path) -> Result<Exit> {
         let recipe = self.recipe()?;
         let mut journal = Journal::open(folder)?;
-        let content = |source: &Source| match source {
-            Source::File(path) => Content::File(path.clone()),
-            Source::Words(words) => Content::Bytes(words.clone().into_bytes()),
-            Source::Stdin => Content::Bytes(Vec::new()),
-        };
-        let items: Vec<Item<Source>> = (names(sources).into_iter().zip(sources))
-            .map(|(id, source)| Item { id, content: content(source), payload: source.clone() })
+        let items: Vec<Item<Source>> = (Source::names(sources).into_iter().zip(sources))
+            .map(|(id, source)| Item { id, content: source.content(), payload: source.clone() })
             .collect();
         let kind = self.args.subtitles.as_deref().map(Kind::of).transpose()?;
         let mut stopped = false;
@@ -335,25 +330,6 @@ impl Run<'_> {
             "{seconds:.1} s of speech, {factor:.1} times as fast as it is heard, seed {seed}"
         ));
     }
-}
-
-/// Files keep their names, words are numbered.
-fn names(sources: &[Source]) -> Vec<String> {
-    let file = |source: &Source| match source {
-        Source::File(path) => Some(Input { path: path.clone(), root: None }),
-        _ => None,
-    };
-    let inputs: Vec<Input> = sources.iter().filter_map(file).collect();
-    let mut stems = batch::output_names(&inputs).into_iter();
-    let mut number = 0;
-    let name = |source: &Source| match source {
-        Source::File(_) => stems.next().unwrap_or_default(),
-        _ => {
-            number += 1;
-            format!("text-{number}")
-        }
-    };
-    sources.iter().map(name).collect()
 }
 
 /// What was wrong with the text rather than with the file is told without the file.

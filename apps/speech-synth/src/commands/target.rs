@@ -3,9 +3,8 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
-use batch::Wanted;
-use cli::{Target, usage};
+use anyhow::{Result, anyhow, bail};
+use cli::{Source, Target, usage};
 use media::document::{Document, Kind, Options};
 
 use super::subtitles;
@@ -16,14 +15,6 @@ const EXTENSIONS: &[&str] = &["txt", "md", "markdown", "html", "htm", "srt", "vt
 /// What is said where nothing is asked for.
 const GREETING: &str = "Hello, world. It is half past nine.";
 
-/// What is to be spoken.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Source {
-    Words(String),
-    File(PathBuf),
-    Stdin,
-}
-
 /// Where sound goes.
 #[derive(Debug)]
 pub enum Places {
@@ -32,37 +23,20 @@ pub enum Places {
     Folder(PathBuf),
 }
 
-impl Source {
-    /// What it is called in a message.
-    pub fn name(&self) -> String {
-        match self {
-            Self::Words(_) => "the text".into(),
-            Self::File(path) => path.display().to_string(),
-            Self::Stdin => "stdin".into(),
-        }
-    }
-
-    /// Its paragraphs; words of one line are left as they are.
-    ///
-    /// # Errors
-    /// A file that cannot be read, or is not what its name says.
-    pub fn paragraphs(&self) -> Result<Vec<String>> {
-        let name = || self.name();
-        let bytes = match self {
-            Self::Words(words) if !words.contains(['\n', '\r']) => return Ok(vec![words.clone()]),
-            Self::Words(words) => words.clone().into_bytes(),
-            Self::File(path) => std::fs::read(path).with_context(name)?,
-            Self::Stdin => cli::read_stdin()?,
-        };
-        let kind = match self {
-            Self::File(path) => Kind::of(path).unwrap_or(Kind::Text),
-            _ => Kind::Text,
-        };
-        let options = Options { paragraphs: true, ..Options::default() };
-        let document =
-            Document::parse(kind, &bytes, &options).map_err(|error| anyhow!("{}: {error}", name()))?;
-        Ok(document.segments().iter().map(|segment| segment.text.clone()).collect())
-    }
+/// The paragraphs of a source; words of one line are left as they are.
+///
+/// # Errors
+/// A file that cannot be read, or is not what its name says.
+pub fn paragraphs(source: &Source) -> Result<Vec<String>> {
+    let kind = match source {
+        Source::Words(words) if !words.contains(['\n', '\r']) => return Ok(vec![words.clone()]),
+        Source::File(path) => Kind::of(path).unwrap_or(Kind::Text),
+        _ => Kind::Text,
+    };
+    let options = Options { paragraphs: true, ..Options::default() };
+    let document = Document::parse(kind, &source.read()?, &options)
+        .map_err(|error| anyhow!("{}: {error}", source.name()))?;
+    Ok(document.segments().iter().map(|segment| segment.text.clone()).collect())
 }
 
 /// What was typed, in its order.
@@ -70,11 +44,7 @@ impl Source {
 /// # Errors
 /// Names of files that are not there, and stdin twice.
 pub fn sources(args: &SpeakArgs) -> Result<Vec<Source>> {
-    let mut sources = Vec::new();
-    for word in &args.inputs {
-        sources.extend(source(word, args.recursive)?);
-    }
-    sources.extend(args.text.iter().cloned().map(Source::Words));
+    let mut sources = Source::typed(&args.inputs, &args.text, args.recursive, EXTENSIONS)?;
     if sources.is_empty() && cli::stdin_is_piped() {
         sources.push(Source::Stdin);
     } else if sources.is_empty() && args.ipa {
@@ -82,36 +52,7 @@ pub fn sources(args: &SpeakArgs) -> Result<Vec<Source>> {
     } else if sources.is_empty() {
         sources.push(Source::Words(GREETING.into()));
     }
-    if sources.iter().filter(|source| **source == Source::Stdin).count() > 1 {
-        return Err(usage("`-` stands for stdin, which can be read once only"));
-    }
     Ok(sources)
-}
-
-/// Files that exist, those of a folder, stdin, or words; what looks like a file and is none is not taken for words.
-fn source(word: &str, recursive: bool) -> Result<Vec<Source>> {
-    let path = Path::new(word);
-    if word == "-" {
-        return Ok(vec![Source::Stdin]);
-    }
-    if path.is_dir() {
-        let expanded = batch::expand(&[path.into()], &Wanted { recursive, extensions: EXTENSIONS });
-        if let Some((path, why)) = expanded.problems.first() {
-            bail!("{}: {why}", path.display());
-        }
-        return Ok(expanded.inputs.into_iter().map(|input| Source::File(input.path)).collect());
-    }
-    if path.is_file() {
-        return Ok(vec![Source::File(path.to_path_buf())]);
-    }
-    let is_one = !word.contains(char::is_whitespace);
-    let known = path.extension().is_some_and(|end| EXTENSIONS.iter().any(|known| end == *known));
-    if is_one && (known || word.contains(std::path::MAIN_SEPARATOR)) {
-        return Err(usage(format!(
-            "{word}: there is no such file; if these are the words, use --text {word:?}"
-        )));
-    }
-    Ok(vec![Source::Words(word.to_string())])
 }
 
 /// Where `count` sounds go, and as what.

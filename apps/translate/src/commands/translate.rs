@@ -8,8 +8,8 @@ use ::translate::detect::detect;
 use ::translate::partial::Partial;
 use ::translate::{Direction, Hop, Model, Segment, Text, languages};
 use anyhow::{Context, Result, anyhow, bail};
-use batch::{Content, Event, Input, Item, Journal, Recipe, Wanted};
-use cli::{Exit, ModelArgs, Progress, Target, Timings, print_json, print_line, print_text, usage};
+use batch::{Content, Event, Item, Journal, Recipe};
+use cli::{Exit, ModelArgs, Progress, Source, Target, Timings, print_json, print_line, print_text, usage};
 use media::document::{self, Document, Kind};
 use serde::Serialize;
 
@@ -22,14 +22,6 @@ const EXTENSIONS: &[&str] =
     &["txt", "md", "markdown", "html", "htm", "srt", "vtt", "json", "jsonl", "csv", "tsv"];
 /// Segments of a document that are translated before they are put on disk, for each sentence of a batch.
 const WINDOW: usize = 8;
-
-/// What is to be translated.
-#[derive(Debug, Clone, PartialEq)]
-enum Source {
-    Words(String),
-    File(PathBuf),
-    Stdin,
-}
 
 /// A loaded model and what it is called.
 struct Loaded {
@@ -113,11 +105,7 @@ pub fn run(args: &TranslateArgs) -> Result<Exit> {
 }
 
 fn sources(args: &TranslateArgs) -> Result<Vec<Source>> {
-    let mut sources = Vec::new();
-    for word in &args.inputs {
-        sources.extend(source(word, args.recursive)?);
-    }
-    sources.extend(args.text.iter().cloned().map(Source::Words));
+    let mut sources = Source::typed(&args.inputs, &args.text, args.recursive, EXTENSIONS)?;
     if sources.is_empty() {
         if !cli::stdin_is_piped() {
             return Err(usage(
@@ -126,36 +114,7 @@ fn sources(args: &TranslateArgs) -> Result<Vec<Source>> {
         }
         sources.push(Source::Stdin);
     }
-    if sources.iter().filter(|source| **source == Source::Stdin).count() > 1 {
-        return Err(usage("`-` stands for stdin, which can be read once only"));
-    }
     Ok(sources)
-}
-
-/// Files that exist, those of a folder, stdin, or words; what looks like a file and is none is not taken for words.
-fn source(word: &str, recursive: bool) -> Result<Vec<Source>> {
-    let path = Path::new(word);
-    if word == "-" {
-        return Ok(vec![Source::Stdin]);
-    }
-    if path.is_dir() {
-        let expanded = batch::expand(&[path.into()], &Wanted { recursive, extensions: EXTENSIONS });
-        if let Some((path, why)) = expanded.problems.first() {
-            bail!("{}: {why}", path.display());
-        }
-        return Ok(expanded.inputs.into_iter().map(|input| Source::File(input.path)).collect());
-    }
-    if path.is_file() {
-        return Ok(vec![Source::File(path.to_path_buf())]);
-    }
-    let is_one = !word.contains(char::is_whitespace);
-    let known = path.extension().is_some_and(|end| EXTENSIONS.iter().any(|known| end == *known));
-    if is_one && (known || word.contains(std::path::MAIN_SEPARATOR)) {
-        return Err(usage(format!(
-            "{word}: there is no such file; if these are the words, use --text {word:?}"
-        )));
-    }
-    Ok(vec![Source::Words(word.to_string())])
 }
 
 /// The models that translate, each with its direction. With `--from auto` that is known once a text is.
@@ -290,12 +249,8 @@ impl Run<'_> {
     /// what an earlier run has done is taken from there.
     fn document(&self, source: &Source, out: Option<&Path>) -> Result<Option<Made>> {
         let began = Instant::now();
-        let name = name(source);
-        let bytes = match source {
-            Source::Words(words) => words.clone().into_bytes(),
-            Source::File(path) => std::fs::read(path).with_context(|| name.clone())?,
-            Source::Stdin => cli::read_stdin()?,
-        };
+        let name = source.name();
+        let bytes = source.read()?;
         let document = Document::parse(self.kind(source), &bytes, &self.options())
             .map_err(|error| anyhow!("{name}: {error}"))?;
         let segments = document.segments();
@@ -422,13 +377,8 @@ impl Run<'_> {
     fn to_folder(&self, sources: &[Source], folder: &Path) -> Result<Exit> {
         let recipe = self.recipe()?;
         let mut journal = Journal::open(folder)?;
-        let content = |source: &Source| match source {
-            Source::File(path) => Content::File(path.clone()),
-            Source::Words(words) => Content::Bytes(words.clone().into_bytes()),
-            Source::Stdin => Content::Bytes(Vec::new()),
-        };
-        let items: Vec<Item<Source>> = (self.names(sources).into_iter().zip(sources))
-            .map(|(id, source)| Item { id, content: content(source), payload: source.clone() })
+        let items: Vec<Item<Source>> = (Source::names(sources).into_iter().zip(sources))
+            .map(|(id, source)| Item { id, content: source.content(), payload: source.clone() })
             .collect();
         let mut stopped = false;
         let summary = batch::run(
@@ -462,25 +412,6 @@ impl Run<'_> {
         Ok(if stopped { Exit::Interrupted } else { Exit::from(&summary) })
     }
 
-    /// Files keep their names, words are numbered.
-    fn names(&self, sources: &[Source]) -> Vec<String> {
-        let file = |source: &Source| match source {
-            Source::File(path) => Some(Input { path: path.clone(), root: None }),
-            _ => None,
-        };
-        let inputs: Vec<Input> = sources.iter().filter_map(file).collect();
-        let mut stems = batch::output_names(&inputs).into_iter();
-        let mut number = 0;
-        let name = |source: &Source| match source {
-            Source::File(_) => stems.next().unwrap_or_default(),
-            _ => {
-                number += 1;
-                format!("text-{number}")
-            }
-        };
-        sources.iter().map(name).collect()
-    }
-
     fn print_lines(&self, source: &Source, made: &Made, output: Option<&Path>) -> Result<()> {
         let (first, last) = (&self.models[0], &self.models[self.models.len() - 1]);
         let is_words = matches!(source, Source::Words(_));
@@ -494,7 +425,7 @@ impl Run<'_> {
                     to: last.hop.direction.to.as_deref(),
                     beam: last.hop.request.beams,
                     seed: last.hop.request.sampling.as_ref().map(|sampling| sampling.seed),
-                    input: (!is_words).then(|| name(source)),
+                    input: (!is_words).then(|| source.name()),
                     line: (!is_words).then_some(*line),
                     segment,
                     output: output.map(|path| path.display().to_string()),
@@ -509,14 +440,5 @@ impl Run<'_> {
         let sentences: usize = made.texts.iter().map(|(_, text)| text.segments.len()).sum();
         let rate = sentences as f64 / made.seconds.max(1e-9);
         self.progress.detail(format!("{sentences} sentences, {rate:.1} a second"));
-    }
-}
-
-/// What an input is called in a message.
-fn name(source: &Source) -> String {
-    match source {
-        Source::Words(_) => "the text".into(),
-        Source::File(path) => path.display().to_string(),
-        Source::Stdin => "stdin".into(),
     }
 }
