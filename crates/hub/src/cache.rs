@@ -3,6 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::{At, Result};
@@ -49,9 +50,7 @@ impl Shelf {
         let Ok(relative) = safe_path(revision) else { return Ok(()) };
         let file = self.root.join("refs").join(relative);
         make_parent(&file)?;
-        let mut fresh = file.clone().into_os_string();
-        fresh.push(format!(".{}.tmp", std::process::id()));
-        let fresh = PathBuf::from(fresh);
+        let fresh = beside(&file);
         fs::write(&fresh, commit).at(&fresh)?;
         fs::rename(&fresh, &file).at(&file)
     }
@@ -132,17 +131,22 @@ pub(crate) fn place(shelf: &Shelf, etag: &str, commit: &str, relative: &Path) ->
     }
     link.push("blobs");
     link.push(etag);
-    if let Err(error) = fs::remove_file(&target)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error).at(&target);
-    }
+    // another run may be reading what stands there, so it is replaced in one go
     let blob = shelf.blob(etag);
-    match symlink(&link, &target) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(_) => hard_link_or_copy(&blob, &target),
-        Ok(()) => Ok(()),
-    }
+    let fresh = beside(&blob);
+    symlink(&link, &fresh).or_else(|_| hard_link_or_copy(&blob, &fresh))?;
+    let placed = fs::rename(&fresh, &target).at(&target);
+    // a hard link renamed onto its like stays, and so does one that could not be renamed
+    let _ = fs::remove_file(&fresh);
+    placed
+}
+
+/// A name beside a file that no other thread or process takes.
+fn beside(file: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut name = file.as_os_str().to_owned();
+    name.push(format!(".{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    name.into()
 }
 
 fn hard_link_or_copy(blob: &Path, target: &Path) -> Result<()> {
@@ -231,9 +235,29 @@ mod tests {
         assert_eq!(fs::read_to_string(&target).unwrap(), "bytes");
         #[cfg(unix)]
         assert_eq!(fs::read_link(&target).unwrap(), Path::new("../../../blobs/abc"));
+        // a second time over the first, with nothing left beside
+        place(&shelf, "abc", COMMIT, Path::new("unet/config.json")).unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "bytes");
+        assert_eq!(fs::read_dir(shelf.root.join("blobs")).unwrap().count(), 1);
         let copy = cache.path().join("copy");
         hard_link_or_copy(&shelf.blob("abc"), &copy).unwrap();
         assert_eq!(fs::read_to_string(copy).unwrap(), "bytes");
+    }
+
+    #[test]
+    fn a_placed_file_is_never_away() {
+        let cache = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(cache.path(), "owner/name");
+        make_parent(&shelf.blob("abc")).unwrap();
+        fs::write(shelf.blob("abc"), "bytes").unwrap();
+        let put = || place(&shelf, "abc", COMMIT, Path::new("config.json")).unwrap();
+        put();
+        std::thread::scope(|scope| {
+            let others = [0, 1].map(|_| scope.spawn(|| (0..500).for_each(|_| put())));
+            while others.iter().any(|other| !other.is_finished()) {
+                assert_eq!(fs::read_to_string(shelf.snapshot(COMMIT).join("config.json")).unwrap(), "bytes");
+            }
+        });
     }
 
     #[test]
