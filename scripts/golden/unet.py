@@ -26,6 +26,15 @@ NETS = {
         ),
         (2, 4, 8, 6),
     ),
+    # a prompt that the net pools itself
+    "pooled-text": (
+        dict(
+            block_out_channels=(4, 8), down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), norm_num_groups=2, attention_head_dim=2,
+            cross_attention_dim=6, layers_per_block=1, addition_embed_type="text", addition_embed_type_num_heads=3,
+        ),
+        (2, 4, 6, 4),
+    ),
     # SDXL's, with the guidance as an input, and sides that cannot be halved evenly
     "sdxl-lcm": (
         dict(
@@ -58,7 +67,7 @@ def main():
             context=torch.randn(2, 4, options["cross_attention_dim"]),
         )
         extra = {}
-        if "addition_embed_type" in options:
+        if options.get("addition_embed_type") == "text_time":
             inputs |= dict(pooled=torch.randn(2, 3), sizes=torch.tensor([[64.0, 48, 0, 3, 64, 48]] * 2))
             extra["added_cond_kwargs"] = dict(text_embeds=inputs["pooled"], time_ids=inputs["sizes"])
         if "time_cond_proj_dim" in options:

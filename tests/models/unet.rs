@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use super::golden::{assert_close, expected, folder};
 
-const GOLDEN: [&str; 2] = ["unet/sd1", "unet/sdxl-lcm"];
+const GOLDEN: [&str; 3] = ["unet/sd1", "unet/sdxl-lcm", "unet/pooled-text"];
 
 fn predict(net: &UNet, golden: &HashMap<String, Tensor>) -> Result<Tensor> {
     let conditions = Conditions {
@@ -91,6 +91,13 @@ fn what_the_net_does_not_do_is_refused_by_name() -> Result<()> {
     refused(&|c| c.act_fn = "mish".into(), "mish");
     refused(&|c| c.addition_embed_type = Some("image".into()), "image");
     refused(&|c| c.addition_embed_type = Some("text_time".into()), "text_time");
+    refused(
+        &|c| {
+            c.addition_embed_type = Some("text".into());
+            c.addition_embed_type_num_heads = 7;
+        },
+        "7 addition_embed_type_num_heads",
+    );
     refused(&|c| c.conv_in_kernel = 2, "conv_in_kernel 2");
     for (name, value) in [("class_embed_type", "\"timestep\""), ("only_cross_attention", "true")] {
         refused(&|c| drop(c.other.insert(name.into(), serde_json::from_str(value).unwrap())), name);

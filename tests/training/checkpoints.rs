@@ -7,7 +7,7 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use training::{Ending, Fitted, Options, Progress, Rng, checkpoint, fit};
 
-use crate::{Simple, onward, task, values, variables};
+use crate::{onward, simple, task, values, variables};
 
 fn options() -> Options {
     Options {
@@ -33,11 +33,11 @@ fn run(
         let xs = rng.normal_tensor((4, 3), &Device::Cpu)?;
         (net(&xs)? - xs.sum_keepdim(1)?)?.sqr()?.mean_all()
     };
-    let mut task = Simple {
-        fingerprint: "sum of three",
-        loss: |rng: &mut Rng, _, _| loss(rng),
-        held_out: || Ok(Some(f64::from(loss(&mut Rng::new(8))?.to_scalar::<f32>()?))),
-    };
+    let mut task = simple(
+        "sum of three",
+        |rng: &mut Rng, _, _| loss(rng),
+        || Ok(Some(f64::from(loss(&mut Rng::new(8))?.to_scalar::<f32>()?))),
+    );
     fit(&vars, options, folder, &mut task, on_step)
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use candle_core::{Device, Tensor};
 use training::{Ending, Options, Rng, fit};
 
-use crate::{Simple, onward, options, values, variables};
+use crate::{onward, options, simple, values, variables};
 
 const FOLDER: &str = "TRAINING_TEST_FOLDER";
 
@@ -22,14 +22,14 @@ fn child() -> training::Result<()> {
         let xs = rng.normal_tensor((16, 8), &Device::Cpu)?;
         (net(&xs)? - xs.sin()?)?.sqr()?.mean_all()
     };
-    let mut task = Simple {
-        fingerprint: "sines",
-        loss: |rng: &mut Rng, _, _| {
+    let mut task = simple(
+        "sines",
+        |rng: &mut Rng, _, _| {
             std::thread::sleep(Duration::from_millis(2));
             loss(rng)
         },
-        held_out: || Ok(Some(f64::from(loss(&mut Rng::new(8))?.to_scalar::<f32>()?))),
-    };
+        || Ok(Some(f64::from(loss(&mut Rng::new(8))?.to_scalar::<f32>()?))),
+    );
     let options = Options {
         micro_batches: 2,
         warmup_steps: 30,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use candle_core::{D, DType, Device, Result, Tensor};
 use training::{Ending, Options, Rng, assert_gradients, fit};
 
-use crate::{Simple, onward, options, task, values, variables};
+use crate::{onward, options, simple, task, values, variables};
 
 #[test]
 fn a_line_is_found() -> training::Result<()> {
@@ -60,14 +60,14 @@ fn a_net_tells_two_moons_apart() -> training::Result<()> {
     let (xs, labels) = moons(&mut Rng::new(1), 8)?;
     assert_eq!(assert_gradients(&vars, &loss(&xs, &labels)?)?, [""; 0]);
 
-    let mut task = Simple {
-        fingerprint: "moons",
-        loss: |rng: &mut Rng, _, _| {
+    let mut task = simple(
+        "moons",
+        |rng: &mut Rng, _, _| {
             let (xs, labels) = moons(rng, 32)?;
             loss(&xs, &labels)
         },
-        held_out: || Ok(Some(f64::from(loss(&unseen, &classes)?.to_scalar::<f32>()?))),
-    };
+        || Ok(Some(f64::from(loss(&unseen, &classes)?.to_scalar::<f32>()?))),
+    );
     let options = Options {
         learning_rate: 0.02,
         warmup_steps: 20,
@@ -124,8 +124,7 @@ fn run_script(script: &[f64], options: &Options) -> training::Result<training::F
     let vars = variables(&[("w", &[1])])?;
     let w = vars[0].1.clone();
     let mut told = script.iter().copied();
-    let mut task =
-        Simple { fingerprint: "script", loss: |_: &mut Rng, _, _| w.sum_all(), held_out: || Ok(told.next()) };
+    let mut task = simple("script", |_: &mut Rng, _, _| w.sum_all(), || Ok(told.next()));
     let mut seen = Vec::new();
     let mut fitted = fit(&vars, options, None, &mut task, &mut |_| {
         seen.push(values(&w)[0]);

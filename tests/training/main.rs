@@ -8,6 +8,7 @@ mod learning;
 mod optimiser;
 
 use std::ops::ControlFlow;
+use std::sync::Mutex;
 
 use candle_core::{Device, Result, Tensor, Var};
 use training::{Loss, Options, Progress, Rng, Task};
@@ -15,34 +16,39 @@ use training::{Loss, Options, Progress, Rng, Task};
 /// A task out of two closures.
 struct Simple<L, H> {
     fingerprint: &'static str,
-    loss: L,
-    held_out: H,
+    loss: Mutex<L>,
+    held_out: Mutex<H>,
 }
 
 impl<L, H> Task for Simple<L, H>
 where
-    L: FnMut(&mut Rng, u64, usize) -> Result<Tensor>,
-    H: FnMut() -> Result<Option<f64>>,
+    L: FnMut(&mut Rng, u64, usize) -> Result<Tensor> + Send,
+    H: FnMut() -> Result<Option<f64>> + Send,
 {
     fn fingerprint(&self) -> String {
         self.fingerprint.into()
     }
 
-    fn loss(&mut self, rng: &mut Rng, step: u64, micro: usize) -> Result<Loss> {
-        Ok(Loss { value: (self.loss)(rng, step, micro)?, items: 1 })
+    fn loss(&self, rng: &mut Rng, step: u64, micro: usize) -> Result<Loss> {
+        let loss = &mut *self.loss.lock().unwrap();
+        Ok(Loss { value: loss(rng, step, micro)?, items: 1 })
     }
 
     fn held_out(&mut self) -> Result<Option<f64>> {
-        (self.held_out)()
+        (self.held_out.get_mut().unwrap())()
     }
 }
 
+fn simple<L, H>(fingerprint: &'static str, loss: L, held_out: H) -> Simple<L, H> {
+    Simple { fingerprint, loss: Mutex::new(loss), held_out: Mutex::new(held_out) }
+}
+
 /// A task without held-out data.
-fn task<L>(loss: L) -> Simple<L, impl FnMut() -> Result<Option<f64>>>
+fn task<L>(loss: L) -> Simple<L, impl FnMut() -> Result<Option<f64>> + Send>
 where
-    L: FnMut(&mut Rng, u64, usize) -> Result<Tensor>,
+    L: FnMut(&mut Rng, u64, usize) -> Result<Tensor> + Send,
 {
-    Simple { fingerprint: "simple", loss, held_out: || Ok(None) }
+    simple("simple", loss, || Ok(None))
 }
 
 /// Normal variables, the same for the same names and shapes.

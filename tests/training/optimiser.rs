@@ -6,7 +6,7 @@ use candle_core::{Device, Result, Tensor, Var};
 use serde::Deserialize;
 use training::{Options, Rng, average_decay, fit};
 
-use crate::{Simple, onward, options, task, values, variables};
+use crate::{onward, options, simple, task, values, variables};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -142,27 +142,60 @@ fn four_micro_batches_equal_one_batch() -> training::Result<()> {
     Ok(())
 }
 
+/// The sums do not depend on how many micro-batches are computed at a time, nor on which of them is done first.
+#[test]
+fn threads_change_no_bit() -> training::Result<()> {
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| in_parts(4))
+    };
+    let alone = on(1)?;
+    for threads in [2, 3, 9] {
+        assert_eq!(on(threads)?, alone, "{threads} threads");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_loss_that_is_not_finite_skips_the_step_whichever_part_it_is() -> training::Result<()> {
+    for bad in 0..3 {
+        let vars = variables(&[("w", &[2])])?;
+        let w = vars[0].1.clone();
+        let mut task = task(|_, step, micro| match (step, micro) {
+            (1, micro) if micro == bad => Tensor::new(f32::NAN, &Device::Cpu)?.broadcast_mul(&w.sum_all()?),
+            _ => w.sqr()?.sum_all(),
+        });
+        let mut losses = Vec::new();
+        let fitted = fit(&vars, &Options { micro_batches: 3, ..options(3) }, None, &mut task, &mut |seen| {
+            losses.push(seen.loss.is_some());
+            ControlFlow::Continue(())
+        })?;
+        assert_eq!((losses, fitted.skipped), (vec![true, false, true], 1));
+    }
+    Ok(())
+}
+
 #[test]
 fn the_average_is_evaluated_and_returned() -> training::Result<()> {
     let vars = variables(&[("w", &[2])])?;
     let w = vars[0].1.clone();
-    let seen = std::cell::RefCell::new(Vec::new());
+    let seen = std::sync::Mutex::new(Vec::new());
     let mut raw = Vec::new();
     let mut average = values(&w);
-    let mut task = Simple {
-        fingerprint: "average",
-        loss: |_: &mut Rng, _, _| w.sqr()?.sum_all(),
-        held_out: || -> Result<Option<f64>> {
-            seen.borrow_mut().push(values(&w));
+    let mut task = simple(
+        "average",
+        |_: &mut Rng, _, _| w.sqr()?.sum_all(),
+        || -> Result<Option<f64>> {
+            seen.lock().unwrap().push(values(&w));
             Ok(Some(0.0))
         },
-    };
+    );
     let options = Options { average: Some(0.9), held_out_every: 1, learning_rate: 0.1, ..options(6) };
     let fitted = fit(&vars, &options, None, &mut task, &mut |_| {
         raw.push(values(&w));
         ControlFlow::Continue(())
     })?;
-    let seen = seen.into_inner();
+    let seen = seen.into_inner().unwrap();
     check(wide(&seen[0]), wide(&average), 1e-9);
     for (step, (raw, seen)) in raw.iter().zip(&seen[1..]).enumerate() {
         let decay = average_decay(0.9, step as u64) as f32;

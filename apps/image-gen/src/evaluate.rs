@@ -113,7 +113,7 @@ impl Task for Kinds<'_> {
         format!("{} pictures of {} kinds", self.known.len(), self.judge.kinds.len())
     }
 
-    fn loss(&mut self, rng: &mut Rng, _: u64, _: usize) -> candle_core::Result<Loss> {
+    fn loss(&self, rng: &mut Rng, _: u64, _: usize) -> candle_core::Result<Loss> {
         let judge = self.judge;
         let (mut pictures, mut kinds) = (vec![], vec![]);
         for _ in 0..BATCH {

@@ -219,7 +219,7 @@ impl Model {
         let context = Tensor::cat(&states, 2)?;
         let (batch, dtype) = (context.dim(0)?, context.dtype());
         let added = match (&self.config.addition_embed_type, pooled) {
-            (Some(_), Some(pooled)) => {
+            (Some(kind), Some(pooled)) if kind == "text_time" => {
                 let (high, wide) = (request.height as f32, request.width as f32);
                 // the size before training, where it was cut, and the size that is wanted
                 let sizes =

@@ -79,6 +79,8 @@ impl Shape {
             layers_per_block: Each::One(1),
             attention_head_dim: Each::One(4),
             cross_attention_dim: Each::One(TEXT),
+            addition_embed_type: Some("text".into()),
+            addition_embed_type_num_heads: 4,
             norm_num_groups: 16,
             other: [("sample_size".to_string(), json!(PLACES))].into_iter().collect(),
             ..unet::Config::default()
@@ -151,7 +153,7 @@ pub struct Plan {
 }
 
 /// Takes the pictures of a sheet.
-pub type OnSheet<'a> = dyn FnMut(&[Pixels]) -> candle_core::Result<()> + 'a;
+pub type OnSheet<'a> = dyn FnMut(&[Pixels]) -> candle_core::Result<()> + Sync + 'a;
 
 /// Fits a model to pictures, going on from the checkpoint in `folder` where there is one. `base` holds the weights to start
 /// from; `on_sheet` gets a picture of each of the plan's prompts whenever the held-out loss is looked at.
@@ -202,7 +204,7 @@ struct Pictures<'a> {
     plan: &'a Plan,
     alphas: Vec<f64>,
     device: &'a Device,
-    on_sheet: &'a mut (dyn FnMut(&[Pixels]) -> candle_core::Result<()> + 'a),
+    on_sheet: &'a mut OnSheet<'a>,
 }
 
 /// How often nothing is said of a picture, so that guidance can tell what the prompt adds.
@@ -336,7 +338,7 @@ impl Task for Pictures<'_> {
         )
     }
 
-    fn loss(&mut self, rng: &mut Rng, _: u64, _: usize) -> candle_core::Result<Loss> {
+    fn loss(&self, rng: &mut Rng, _: u64, _: usize) -> candle_core::Result<Loss> {
         let count = self.plan.batch;
         let drawn: Vec<&Example> =
             (0..count).map(|_| &self.corpus.train[rng.below(self.corpus.train.len())]).collect();

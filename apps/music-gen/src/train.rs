@@ -204,7 +204,7 @@ impl Task for Music<'_> {
         )
     }
 
-    fn loss(&mut self, rng: &mut Rng, step: u64, micro: usize) -> candle_core::Result<Loss> {
+    fn loss(&self, rng: &mut Rng, step: u64, micro: usize) -> candle_core::Result<Loss> {
         // One style a batch: its pieces are of like length, and short rows are filled up in vain.
         let style = self.draw_style(rng);
         let windows: Vec<Window> = (0..self.plan.batch).map(|_| self.draw(style, rng)).collect();

@@ -9,7 +9,7 @@ use models::layers::dropout::Dropout;
 use models::layers::init::sorted;
 use models::nets::mult_vae::{self, MultVae};
 use models::nets::sasrec::{self, SasRec};
-use training::{Fitted, Loss, Options, Progress, Rng, Task, fit};
+use training::{Epochs, Fitted, Loss, Options, Progress, Rng, Task, fit};
 
 use crate::data::{Case, Histories};
 use crate::evaluate::ranks;
@@ -161,26 +161,9 @@ fn batches(lengths: &[u32], batch: usize, seed: u64, epoch: u64) -> Vec<Vec<u32>
     all
 }
 
-/// Batches of one epoch, made as it begins.
-struct Epochs {
-    lengths: Vec<u32>,
-    batch: usize,
-    seed: u64,
-    now: Option<(u64, Vec<Vec<u32>>)>,
-}
-
-impl Epochs {
-    fn steps(&self) -> u64 {
-        self.lengths.len().div_ceil(self.batch).max(1) as u64
-    }
-
-    fn at(&mut self, step: u64) -> &[u32] {
-        let (epoch, place) = (step / self.steps(), (step % self.steps()) as usize);
-        if self.now.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            self.now = Some((epoch, batches(&self.lengths, self.batch, self.seed, epoch)));
-        }
-        self.now.as_ref().and_then(|(_, batches)| batches.get(place)).map_or(&[], Vec::as_slice)
-    }
+fn epochs(lengths: Vec<u32>, plan: &Plan) -> Epochs<'static> {
+    let (batch, seed) = (plan.batch, plan.seed);
+    Epochs::new(move |epoch| batches(&lengths, batch, seed, epoch))
 }
 
 /// SASRec's task: after each item of a history, the next one against others.
@@ -193,7 +176,7 @@ struct Sequences<'a> {
     parts: Histories,
     /// Of each part, its person's items in the order of their numbers.
     had: Histories,
-    epochs: Epochs,
+    epochs: Epochs<'static>,
 }
 
 impl<'a> Sequences<'a> {
@@ -219,12 +202,11 @@ impl<'a> Sequences<'a> {
             );
         }
         let lengths = parts.iter().map(|part| part.len() as u32).collect();
-        let epochs = Epochs { lengths, batch: plan.batch, seed: plan.seed, now: None };
-        Ok(Self { net, plan, data, device, parts, had, epochs })
+        Ok(Self { net, plan, data, device, parts, had, epochs: epochs(lengths, plan) })
     }
 
     fn steps(&self) -> u64 {
-        self.epochs.steps()
+        self.epochs.batches()
     }
 
     /// What came, then what is drawn against it: nothing that SASRec's person had, and anything else for gSASRec, as their
@@ -255,8 +237,8 @@ impl Task for Sequences<'_> {
         fingerprint(self.plan, self.data)
     }
 
-    fn loss(&mut self, rng: &mut Rng, step: u64, _: usize) -> candle_core::Result<Loss> {
-        let places = self.epochs.at(step).to_vec();
+    fn loss(&self, rng: &mut Rng, step: u64, _: usize) -> candle_core::Result<Loss> {
+        let places = self.epochs.batch(step);
         let seen: Vec<&[u32]> = places
             .iter()
             .map(|&place| {
@@ -296,7 +278,7 @@ struct Sets<'a> {
     data: &'a Data<'a>,
     device: &'a Device,
     sets: Vec<Vec<u32>>,
-    epochs: Epochs,
+    epochs: Epochs<'static>,
     /// Steps of the whole run.
     total: u64,
 }
@@ -305,12 +287,11 @@ impl<'a> Sets<'a> {
     fn new(net: MultVae, plan: &'a Plan, data: &'a Data<'a>, device: &'a Device) -> Self {
         let sets: Vec<Vec<u32>> = data.train.iter().map(crate::methods::set).collect();
         let lengths = sets.iter().map(|set| set.len() as u32).collect();
-        let epochs = Epochs { lengths, batch: plan.batch, seed: plan.seed, now: None };
-        Self { net, plan, data, device, sets, epochs, total: 1 }
+        Self { net, plan, data, device, sets, epochs: epochs(lengths, plan), total: 1 }
     }
 
     fn steps(&self) -> u64 {
-        self.epochs.steps()
+        self.epochs.batches()
     }
 }
 
@@ -319,8 +300,8 @@ impl Task for Sets<'_> {
         fingerprint(self.plan, self.data)
     }
 
-    fn loss(&mut self, rng: &mut Rng, step: u64, _: usize) -> candle_core::Result<Loss> {
-        let places = self.epochs.at(step).to_vec();
+    fn loss(&self, rng: &mut Rng, step: u64, _: usize) -> candle_core::Result<Loss> {
+        let places = self.epochs.batch(step);
         let sets: Vec<Vec<u32>> = places.iter().map(|&place| self.sets[place as usize].clone()).collect();
         let dropout = Dropout { rate: self.plan.dropout, seed: self.plan.seed, step };
         let seen = mult_vae::dropped(&sets, &dropout)?;

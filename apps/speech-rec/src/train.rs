@@ -302,7 +302,7 @@ impl Task for Speech<'_> {
         )
     }
 
-    fn loss(&mut self, rng: &mut Rng, step: u64, micro: usize) -> candle_core::Result<Loss> {
+    fn loss(&self, rng: &mut Rng, step: u64, micro: usize) -> candle_core::Result<Loss> {
         let seeds: Vec<u64> = (0..self.plan.batch).map(|_| rng.next_u64()).collect();
         let draw = |seed: u64| self.drawer.draw(&self.corpus.train, &self.lists, &mut Rng::new(seed));
         let windows: Vec<Window> = seeds

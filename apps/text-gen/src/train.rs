@@ -209,7 +209,7 @@ impl Task for Text<'_> {
         )
     }
 
-    fn loss(&mut self, rng: &mut Rng, step: u64, micro: usize) -> candle_core::Result<Loss> {
+    fn loss(&self, rng: &mut Rng, step: u64, micro: usize) -> candle_core::Result<Loss> {
         let windows: Vec<Vec<u32>> = (0..self.plan.batch).map(|_| self.draw(rng)).collect();
         let items = windows.iter().map(|window| window.len() - 1).sum();
         let pass = step * self.plan.options.micro_batches as u64 + micro as u64;

@@ -15,7 +15,7 @@ use models::nets::seq2seq::{Config, Seq2Seq};
 use models::tokens::learn_with_marks;
 use models::tokens::translation::TranslationTokens;
 use serde_json::json;
-use training::{Fitted, Loss, Options, Progress, Rng, Task, fit};
+use training::{Epochs, Fitted, Loss, Options, Progress, Rng, Task, fit};
 
 use crate::corpus::Pair;
 
@@ -204,7 +204,9 @@ pub fn train(
         None => Seq2Seq::init(&plan.config, plan.options.seed, device)?,
     };
     let start = plan.config.decoder_start_token_id.unwrap_or(plan.config.pad_token_id);
-    let mut task = Translating { net: &net, data, plan, start, device, epoch: None };
+    // which lengths stand together does not depend on the epoch, so all have as many batches
+    let epochs = Epochs::new(|epoch| batches(&data.train, plan.batch, plan.options.seed, epoch));
+    let mut task = Translating { net: &net, data, plan, start, device, epochs };
     Ok(fit(&init::sorted(&vars), &plan.options, Some(folder), &mut task, on_step)?)
 }
 
@@ -217,8 +219,7 @@ struct Translating<'a> {
     plan: &'a Plan,
     start: u32,
     device: &'a Device,
-    /// The batches of an epoch, and which one.
-    epoch: Option<(u64, Vec<Vec<u32>>)>,
+    epochs: Epochs<'a>,
 }
 
 /// Places of examples in batches of about `most` ids, alike in length; the same for the same epoch.
@@ -292,20 +293,11 @@ impl Task for Translating<'_> {
         )
     }
 
-    fn loss(&mut self, _: &mut Rng, step: u64, micro: usize) -> candle_core::Result<Loss> {
+    fn loss(&self, _: &mut Rng, step: u64, micro: usize) -> candle_core::Result<Loss> {
         let pass = step * self.plan.options.micro_batches as u64 + micro as u64;
-        let (seed, most) = (self.plan.options.seed, self.plan.batch);
-        let made = |epoch| (epoch, batches(&self.data.train, most, seed, epoch));
-        // which lengths stand together does not depend on the epoch, so all have as many batches
-        let count = self.epoch.get_or_insert_with(|| made(0)).1.len() as u64;
-        let (epoch, place) = (pass / count, (pass % count) as usize);
-        if self.epoch.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            self.epoch = Some(made(epoch));
-        }
-        let Some((_, batches)) = &self.epoch else { candle_core::bail!("no batches") };
-        let examples: Vec<&Example> =
-            batches[place].iter().map(|place| &self.data.train[*place as usize]).collect();
-        let dropout = Dropout { rate: self.plan.dropout, seed, step: pass };
+        let places = self.epochs.batch(pass);
+        let examples: Vec<&Example> = places.iter().map(|place| &self.data.train[*place as usize]).collect();
+        let dropout = Dropout { rate: self.plan.dropout, seed: self.plan.options.seed, step: pass };
         let (value, items) = self.batch_loss(&examples, &dropout)?;
         Ok(Loss { value, items })
     }

@@ -29,7 +29,7 @@ impl Task for Steps {
         "bench".into()
     }
 
-    fn loss(&mut self, _: &mut Rng, _: u64, _: usize) -> Result<Loss> {
+    fn loss(&self, _: &mut Rng, _: u64, _: usize) -> Result<Loss> {
         let logits = self.net.forward_train(&self.ids, &Dropout::NONE)?;
         Ok(Loss { value: cross_entropy(&logits, &self.targets)?, items: BATCH * TIME })
     }

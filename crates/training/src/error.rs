@@ -77,6 +77,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// No threads to be had.
+    #[error("threads for micro-batches side by side: {0}")]
+    Threads(String),
     /// An error of a tensor operation.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

@@ -14,14 +14,15 @@ use crate::random::Rng;
 use crate::run::{Run, Seen};
 
 /// What is learned.
-pub trait Task {
+pub trait Task: Sync {
     /// What the numbers depend on beside the options: data, net, first weights. A run goes on from a
     /// checkpoint only if this is the same; it is shown when it is not, so keep it short (names, sizes, a hash).
     fn fingerprint(&self) -> String;
 
     /// The mean loss of one micro-batch. All randomness comes from `rng`, which is a function of the seed,
-    /// the step (from 0) and the micro-batch, so that a resumed run draws the same.
-    fn loss(&mut self, rng: &mut Rng, step: u64, micro: usize) -> candle_core::Result<Loss>;
+    /// the step (from 0) and the micro-batch, so that a resumed run draws the same. On a CPU the micro-batches of a
+    /// step are computed side by side.
+    fn loss(&self, rng: &mut Rng, step: u64, micro: usize) -> candle_core::Result<Loss>;
 
     /// The loss on held-out data, always the same; `None` where there is none. The variables hold their
     /// moving averages while it runs.

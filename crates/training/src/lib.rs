@@ -9,12 +9,15 @@
 //! - `checkpoint`: a whole run in one safetensors file, written so that it is never half there
 //! - `curve`: loss and held-out loss over the steps, as CSV
 //! - `random`: what a step draws is a function of (seed, step, micro-batch) alone
+//! - `epochs`: batches that hold each example once an epoch
+//! - `side_by_side`: the micro-batches of a step, each on cores of its own
 //! - `ngram`: what a net that foretells tokens has to beat
 //! - `gradients`: the check that each variable of a net gets one
 
 pub mod adamw;
 pub mod checkpoint;
 mod curve;
+mod epochs;
 mod error;
 mod fit;
 mod gradients;
@@ -23,9 +26,11 @@ mod options;
 mod random;
 mod run;
 mod schedule;
+mod side_by_side;
 mod values;
 
 pub use curve::{Curve, Point};
+pub use epochs::Epochs;
 pub use error::{Error, Result};
 pub use fit::{Ending, Fitted, Loss, Progress, Task, fit};
 pub use gradients::assert_gradients;

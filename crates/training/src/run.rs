@@ -1,9 +1,11 @@
 //! A run between two steps: optimiser, state, best weights, and their way to disk and back.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
+use candle_core::backprop::GradStore;
 use candle_core::{DType, Var};
 use models::{Precision, gradients, with_precision};
 
@@ -11,10 +13,11 @@ use crate::adamw::{AdamW, Step};
 use crate::checkpoint::{Part, Place, State, Tensors};
 use crate::curve::{Curve, Point};
 use crate::error::{Error, Result};
-use crate::fit::Task;
+use crate::fit::{Loss, Task};
 use crate::options::Options;
 use crate::random::Rng;
 use crate::schedule;
+use crate::side_by_side::Lanes;
 use crate::values::Values;
 
 pub(crate) struct Run {
@@ -23,6 +26,7 @@ pub(crate) struct Run {
     /// The weights of the best evaluation, where they are asked for.
     pub best: Option<Vec<Values>>,
     place: Option<Place>,
+    lanes: Lanes,
 }
 
 /// What one step showed.
@@ -47,6 +51,7 @@ impl Run {
             adamw: AdamW::new(&vars, options.average.is_some())?,
             best: None,
             place: folder.map(Place::open).transpose()?,
+            lanes: Lanes::new(options.micro_batches, vars.iter().all(|(_, var)| var.device().is_cpu()))?,
             state: State {
                 options: options.clone(),
                 task,
@@ -146,19 +151,25 @@ impl Run {
         let learning_rate = schedule::learning_rate(options, step, self.state.total);
         let (mut loss, mut items, mut found) = (0.0, 0, 0);
         self.adamw.clear();
-        for micro in 0..batches {
+        let task: &dyn Task = task;
+        let one = |micro: usize| -> Result<(f64, usize, Option<GradStore>)> {
             let mut rng = Rng::at(options.seed, &[step, micro as u64]);
             let (seen, record) =
                 gradients::record(|| with_precision(precision, || task.loss(&mut rng, step, micro)));
-            let seen = seen?;
-            loss +=
-                f64::from(seen.value.reshape(())?.to_dtype(DType::F32)?.to_scalar::<f32>()?) / batches as f64;
-            items += seen.items;
-            if !loss.is_finite() {
-                break;
+            let Loss { value, items } = seen?;
+            let loss = f64::from(value.reshape(())?.to_dtype(DType::F32)?.to_scalar::<f32>()?);
+            let gradients = if loss.is_finite() { Some(record.backward(&value)?) } else { None };
+            Ok((loss, items, gradients))
+        };
+        self.lanes.each(0..batches, one, |(one, seen, gradients)| {
+            loss += one / batches as f64;
+            items += seen;
+            // in the order of their numbers, so that the sums do not depend on who was first
+            if let Some(gradients) = gradients {
+                found += self.adamw.accumulate(&gradients)?;
             }
-            found += self.adamw.accumulate(&record.backward(&seen.value)?)?;
-        }
+            Ok(if loss.is_finite() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
         let gradient_norm = self.adamw.gradient_norm()? / batches as f64;
         let good = loss.is_finite() && gradient_norm.is_finite();
         if good {

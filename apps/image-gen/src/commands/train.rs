@@ -16,6 +16,8 @@ use crate::cli::Train;
 
 /// Pictures of the sheet that is written on the way.
 const SHEET: usize = 32;
+/// Parts of a batch that are computed side by side, at most.
+const PARTS: usize = 2;
 /// In a row of it.
 const COLUMNS: u32 = 8;
 /// How often each of its pixels stands in a row.
@@ -59,12 +61,19 @@ pub fn run(args: &Train) -> Result<Exit> {
             shape.nets(&tokens)
         }
     };
+    let batch = args.train.batch.unwrap_or(16);
     let options = learning::options(&args.train, &args.compute, [8e-4, 2e-4])?;
-    let options = Options { weight_decay: 0.01, average: Some(0.999), keep_best: false, ..options };
+    let options = Options {
+        micro_batches: parts(batch),
+        weight_decay: 0.01,
+        average: Some(0.999),
+        keep_best: false,
+        ..options
+    };
     let plan = Plan {
         nets,
         tokens,
-        batch: args.train.batch.unwrap_or(16),
+        batch: batch / parts(batch),
         mirror: args.mirror,
         base: base.as_ref().map(|base| studio::model::identity(&base.files.below("unet"))).transpose()?,
         prompts: prompts(args, &corpus),
@@ -81,6 +90,11 @@ pub fn run(args: &Train) -> Result<Exit> {
     let Some(fitted) = fitted else { return Ok(Exit::Interrupted) };
     learning::keep(out, &fitted, "weighted squared error", || write(out, &plan, &fitted, &tokenizer))?;
     tell(args, &corpus, &fitted, &progress)
+}
+
+/// In how many parts a batch is computed, of four pictures or more each.
+fn parts(batch: usize) -> usize {
+    (1..=PARTS).rev().find(|parts| batch.is_multiple_of(*parts) && batch / parts >= 4).unwrap_or(1)
 }
 
 /// What the sheet shows: what was asked for, or captions from all over the data.

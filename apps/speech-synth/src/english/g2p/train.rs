@@ -9,7 +9,7 @@ use models::checkpoint::save;
 use models::layers::ctc::ctc;
 use models::layers::dropout::Dropout;
 use models::layers::init;
-use training::{Fitted, Loss, Options, Progress, Rng, Task, fit};
+use training::{Epochs, Fitted, Loss, Options, Progress, Rng, Task, fit};
 
 use super::corpus::{Entry, Split};
 use super::letters::letters;
@@ -59,17 +59,17 @@ pub fn train(
         bail!("the dictionary has no words to learn from");
     }
     held_out = held_out.iter().step_by((held_out.len() / HELD_OUT).max(1)).cloned().collect();
-    let mut task = Spelling { net: &net, train, held_out, plan, epoch: None };
+    let epochs = Epochs::new(|epoch| batches(&train, plan.batch, plan.options.seed, epoch));
+    let mut task = Spelling { net: &net, train: &train, held_out, plan, epochs };
     Ok(fit(&init::sorted(&vars), &plan.options, Some(folder), &mut task, on_step)?)
 }
 
 struct Spelling<'a> {
     net: &'a Net,
-    train: Vec<Example>,
+    train: &'a [Example],
     held_out: Vec<Example>,
     plan: &'a Plan,
-    /// The batches of an epoch, and which one.
-    epoch: Option<(u64, Vec<Vec<u32>>)>,
+    epochs: Epochs<'a>,
 }
 
 /// Places of examples in batches of words of one length, of about `most` letters; the same for the same epoch. All
@@ -116,19 +116,11 @@ impl Task for Spelling<'_> {
         )
     }
 
-    fn loss(&mut self, _: &mut Rng, step: u64, micro: usize) -> candle_core::Result<Loss> {
+    fn loss(&self, _: &mut Rng, step: u64, micro: usize) -> candle_core::Result<Loss> {
         let pass = step * self.plan.options.micro_batches as u64 + micro as u64;
-        let (seed, most) = (self.plan.options.seed, self.plan.batch);
-        let made = |epoch| (epoch, batches(&self.train, most, seed, epoch));
-        let count = self.epoch.get_or_insert_with(|| made(0)).1.len() as u64;
-        let (epoch, place) = (pass / count, (pass % count) as usize);
-        if self.epoch.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            self.epoch = Some(made(epoch));
-        }
-        let Some((_, batches)) = &self.epoch else { candle_core::bail!("no batches") };
-        let examples: Vec<&Example> =
-            batches[place].iter().map(|place| &self.train[*place as usize]).collect();
-        let dropout = Dropout { rate: self.plan.dropout, seed, step: pass };
+        let places = self.epochs.batch(pass);
+        let examples: Vec<&Example> = places.iter().map(|place| &self.train[*place as usize]).collect();
+        let dropout = Dropout { rate: self.plan.dropout, seed: self.plan.options.seed, step: pass };
         let (value, items) = self.batch_loss(&examples, &dropout)?;
         Ok(Loss { value, items })
     }

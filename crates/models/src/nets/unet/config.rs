@@ -42,8 +42,11 @@ pub struct Config {
     pub use_linear_projection: bool,
     /// Whether the input is brought from 0 to 1 to -1 to 1.
     pub center_input_sample: bool,
-    /// `text_time` where a pooled prompt and sizes are added to the time, as in SDXL.
+    /// `text_time` where a pooled prompt and sizes are added to the time, as in SDXL; `text` where the net pools the
+    /// prompt's states itself.
     pub addition_embed_type: Option<String>,
+    /// Heads of the pooling.
+    pub addition_embed_type_num_heads: usize,
     /// Width of each size's embedding there.
     pub addition_time_embed_dim: Option<usize>,
     /// Width of all that together.
@@ -106,6 +109,7 @@ impl Default for Config {
             use_linear_projection: false,
             center_input_sample: false,
             addition_embed_type: None,
+            addition_embed_type_num_heads: 64,
             addition_time_embed_dim: None,
             projection_class_embeddings_input_dim: None,
             time_cond_proj_dim: None,
@@ -115,6 +119,9 @@ impl Default for Config {
         }
     }
 }
+
+/// The `addition_embed_type` of nets that pool the prompt.
+pub(super) const TEXT: &str = "text";
 
 const DOWN: &str = "DownBlock2D";
 const CROSS_DOWN: &str = "CrossAttnDownBlock2D";
@@ -203,6 +210,14 @@ impl Config {
         }
         match self.addition_embed_type.as_deref() {
             None => {}
+            Some(TEXT) => {
+                let (heads, width) = (self.addition_embed_type_num_heads, self.cross_attention_dim.at(0));
+                if heads == 0 || !width.is_multiple_of(heads) {
+                    refuse!(
+                        "unet config.json: a prompt of {width} pooled by {heads} addition_embed_type_num_heads"
+                    );
+                }
+            }
             Some("text_time") => {
                 let time = self.addition_time_embed_dim.unwrap_or(0);
                 let width = self.projection_class_embeddings_input_dim.unwrap_or(0);

@@ -3,14 +3,17 @@
 //!
 //! - `config`: `config.json`
 //! - `blocks`: residual blocks, changes of size
+//! - `pooling`: the prompt in one vector, added to the time
 //! - `transformer`: attention over a picture's places, and to the prompt
 
 mod blocks;
 mod config;
+mod pooling;
 mod transformer;
 
 pub use blocks::{Residual, Sizes};
 pub(super) use blocks::{Upsampler, downsampler};
+use config::TEXT;
 pub use config::{Config, Each};
 
 use crate::layers::conv::{Conv2d, Options};
@@ -21,6 +24,8 @@ use blocks::Level;
 use candle_core::{DType, Result, Tensor};
 use kernels::activations::silu;
 use kernels::reorder::join;
+use kernels::sum::sum;
+use pooling::Pooling;
 use transformer::Shape;
 
 /// What the net is told beside the noisy picture and the time.
@@ -39,13 +44,22 @@ pub struct UNet {
     conv_in: Conv2d,
     time: Embedding,
     guidance: Option<Linear>,
-    added: Option<Embedding>,
+    added: Added,
     down: Vec<(Level, Option<Conv2d>)>,
     middle: Level,
     up: Vec<(Level, Option<Upsampler>)>,
     norm: GroupNorm,
     conv_out: Conv2d,
     config: Config,
+}
+
+/// What is added to the time.
+enum Added {
+    Nothing,
+    /// A pooled prompt and sizes, as in SDXL.
+    Sizes(Embedding),
+    /// The prompt's states, pooled here.
+    Pooled(Pooling),
 }
 
 /// Two linear maps with silu between, diffusers' `TimestepEmbedding`.
@@ -127,8 +141,18 @@ impl UNet {
         }
         let same = |kernel: usize| Options::new(1, kernel / 2);
         let (first, final_) = (config.conv_in_kernel, config.conv_out_kernel);
-        let added = config.projection_class_embeddings_input_dim;
-        let added = config.addition_embed_type.is_some().then_some(added).flatten();
+        let added = match config.addition_embed_type.as_deref() {
+            None => Added::Nothing,
+            Some(TEXT) => {
+                let width = config.cross_attention_dim.at(0);
+                let heads = config.addition_embed_type_num_heads;
+                Added::Pooled(Pooling::new(width, time, heads, vb.pp("add_embedding"))?)
+            }
+            Some(_) => {
+                let size = config.projection_class_embeddings_input_dim.unwrap_or(0);
+                Added::Sizes(Embedding::new(size, time, vb.pp("add_embedding"))?)
+            }
+        };
         Ok(Self {
             conv_in: Conv2d::new(
                 config.in_channels,
@@ -145,7 +169,7 @@ impl UNet {
                     Linear::new(size, channels[0], false, stdev(size), vb.pp("time_embedding.cond_proj"))
                 })
                 .transpose()?,
-            added: added.map(|size| Embedding::new(size, time, vb.pp("add_embedding"))).transpose()?,
+            added,
             down,
             middle,
             up,
@@ -228,9 +252,10 @@ impl UNet {
         }
         let time = self.time.forward(&waves)?;
         match (&self.added, conditions.added) {
-            (None, _) => Ok(time),
-            (Some(_), None) => refuse!("the net needs a pooled prompt and the picture's sizes"),
-            (Some(embedding), Some((pooled, sizes))) => {
+            (Added::Nothing, _) => Ok(time),
+            (Added::Pooled(pooling), _) => sum(&pooling.forward(conditions.context)?, &time),
+            (Added::Sizes(_), None) => refuse!("the net needs a pooled prompt and the picture's sizes"),
+            (Added::Sizes(embedding), Some((pooled, sizes))) => {
                 let values: Vec<f32> = sizes.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
                 let size = self.config.addition_time_embed_dim.unwrap_or(0);
                 let sizes = sines(&values, size)?.reshape((pooled.dim(0)?, ()))?;
