@@ -29,6 +29,8 @@ fn flags() {
         &["--bits", "8", "x y"],
         &["--format", "mp3", "x y"],
         &["-o", "x.mp3", "x y"],
+        &["-o", "x.flac", "--bits", "32", "x y"],
+        &["--ipa", "--arpabet", "x y"],
         &["--sample-rate", "10", "x y"],
         &["--lufs", "3", "x y"],
         &["--subtitles", "x.txt", "x y"],

@@ -8,6 +8,7 @@ mod english_learning;
 mod english_lexicon;
 mod english_normalisation;
 mod english_speaking;
+mod learning;
 mod parity;
 mod sound;
 mod subtitles;

@@ -26,6 +26,17 @@ fn every_form_holds_the_same_sound() {
         assert_eq!((spec.bits_per_sample.to_string().as_str(), found.len()), (bits, exact.len()));
         assert!(found.iter().zip(&exact).all(|(a, b)| (a - b).abs() <= error), "{bits}");
     }
+    // FLAC of a text in many pieces is the WAV of it
+    let text = long()[..2000].to_string();
+    let write = |name: &str| done(&said(&folder, &["-o", name, "--bits", "24", "--text", &text]));
+    write("long.wav");
+    let (_, whole) = wav(&folder.join("long.wav"));
+    for name in ["long.flac", "again.FLAC"] {
+        write(name);
+        let found = media::audio::read(&folder.join(name), 16_000).unwrap();
+        assert_eq!(found.len(), whole.len());
+        assert!(found.iter().zip(&whole).all(|(a, b)| (a - b).abs() < 1e-6), "{name}");
+    }
     let (spec, found) = heard("slow.wav", &["--sample-rate", "8000"]);
     assert_eq!((spec.sample_rate, found.len()), (8000, exact.len().div_ceil(2)));
     let (spec, found) = heard("fast.wav", &["--sample-rate", "44100"]);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cli::{CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, values};
+use cli::{CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, TrainArgs, values};
 use media::wav::Depth;
 
 /// Read text aloud
@@ -27,10 +27,36 @@ pub struct Cli {
 /// The verbs beside speaking.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
+    /// Learn a voice from recordings and their texts
+    Train(Train),
     /// List, show, download and delete models
     Models(ModelsCommand),
     /// Print a completion script for a shell
     Completions(CompletionsCommand),
+}
+
+/// `speech-synth train`
+#[derive(Args, Debug)]
+pub struct Train {
+    /// Data, place and length.
+    #[command(flatten)]
+    pub train: TrainArgs,
+
+    /// Samples a second of a new voice, 8000 to 48000
+    #[arg(long, value_name = "N", default_value_t = 16_000, value_parser = clap::value_parser!(u32).range(8000..=48_000))]
+    pub sample_rate: u32,
+
+    /// Width of a new voice
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = width)]
+    pub width: usize,
+
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+fn width(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| (8..=1024).contains(n)).ok_or_else(|| "a whole number from 8 to 1024".into())
 }
 
 /// What sound is written as.
@@ -38,6 +64,8 @@ pub enum Verb {
 pub enum Format {
     /// A WAV file
     Wav,
+    /// A FLAC file, some two thirds of it, without loss
+    Flac,
     /// The samples alone, little end first
     Raw,
 }
@@ -82,9 +110,17 @@ pub struct SpeakArgs {
     #[arg(long)]
     pub recursive: bool,
 
-    /// INPUT is phonemes, in the voice's own spelling (IPA)
-    #[arg(long)]
+    /// INPUT is phonemes of the IPA, in the voice's own spelling if it has one
+    #[arg(long, conflicts_with = "arpabet")]
     pub ipa: bool,
+
+    /// INPUT is phonemes of ARPABET (`HH AH0 L OW1 | W ER1 L D`)
+    #[arg(long)]
+    pub arpabet: bool,
+
+    /// Words and how they are said, a line each: the word, a tab, its phones in ARPABET or IPA
+    #[arg(long, value_name = "FILE", help_heading = "Speech")]
+    pub lexicon: Option<PathBuf>,
 
     /// Which speaker of a voice that has several, by number from 0 [default: 0]
     #[arg(long, value_name = "N", help_heading = "Speech")]

@@ -9,6 +9,30 @@ use crate::cli::{Cli, Verb};
 
 /// The built-in voice: the files of its folder.
 const EMBEDDED: Option<hub::Embedded> = None;
+/// What spells English for new voices.
+const SPELLING: Option<hub::Embedded> =
+    if cfg!(feature = "embedded") { Some(embedded::SPELLING) } else { None };
+
+mod embedded {
+    #[cfg(feature = "embedded")]
+    macro_rules! file {
+        ($folder:literal, $name:literal) => {
+            ($name, include_bytes!(concat!("../../../shared/models/speech-synth/", $folder, $name)) as &[u8])
+        };
+    }
+
+    /// Licence and card travel with the weights.
+    #[cfg(feature = "embedded")]
+    pub const SPELLING: hub::Embedded = &[
+        file!("g2p/", "words.bin"),
+        file!("g2p/", "config.json"),
+        file!("g2p/", "model.safetensors"),
+        file!("g2p/", "README.md"),
+        file!("g2p/", "LICENSE"),
+    ];
+    #[cfg(not(feature = "embedded"))]
+    pub const SPELLING: hub::Embedded = &[];
+}
 
 fn main() -> std::process::ExitCode {
     ::cli::start();
@@ -18,6 +42,7 @@ fn main() -> std::process::ExitCode {
 fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.verb {
         None => commands::speak::run(&cli.speak),
+        Some(Verb::Train(train)) => commands::train::run(&train),
         Some(Verb::Models(models)) => models.run("speech-synth", EMBEDDED, commands::WANTS).map(Exit::from),
         Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
     }

@@ -1,7 +1,18 @@
 //! How a text is spoken.
 
 use models::nets::vits::Options;
-use models::tokens::Writing;
+
+/// What a text is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Writing {
+    /// As people write.
+    #[default]
+    Text,
+    /// In phonemes of the IPA, in the voice's own spelling where it has one.
+    Ipa,
+    /// In phonemes of ARPABET, with spaces between them and `|` between words.
+    Arpabet,
+}
 
 /// What is asked of the library; [`Request::of`] fills in what a voice asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +31,6 @@ pub struct Request {
 impl Request {
     /// What a voice asks for.
     pub fn of(voice: &crate::Voice, seed: u64) -> Self {
-        Self { options: Options::of(&voice.config), writing: Writing::Letters, pause: None, seed }
+        Self { options: voice.options(), writing: Writing::Text, pause: None, seed }
     }
 }

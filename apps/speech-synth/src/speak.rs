@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use anyhow::{Result, bail};
-use candle_core::{DType, Tensor};
 use models::random::Generator;
 use studio::sentences::sentences;
 
 use crate::pieces::{Piece, pieces};
+use crate::voice::Utterance;
 use crate::words::words;
-use crate::{Request, Voice, Word};
+use crate::{Request, Voice, Word, Writing};
 
 /// A piece of a text that was spoken.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,8 +50,9 @@ pub fn speak(
     request: &Request,
     on_piece: &mut dyn FnMut(Spoken) -> Result<ControlFlow<()>>,
 ) -> Result<Said> {
-    voice.check(paragraphs)?;
-    let pieces = pieces(paragraphs, request.pause.is_some());
+    voice.check(paragraphs, request.writing)?;
+    let each = request.pause.is_some() || voice.by_sentence();
+    let pieces = pieces(paragraphs, each && request.writing == Writing::Text);
     let mut random = Generator::new(request.seed);
     let mut said = Said::default();
     let mut done = 0;
@@ -90,26 +91,22 @@ fn one(
     random: &mut Generator,
     left_out: &mut BTreeMap<char, usize>,
 ) -> Result<Option<Spoken>> {
-    let spelled = voice.spell(&piece.text, request.writing)?;
+    let Utterance { spelled, samples: mut sound, frames } = voice.say(&piece.text, request, random)?;
     for letter in spelled.unknown.iter().filter(|letter| letter.is_alphanumeric()) {
         *left_out.entry(*letter).or_default() += 1;
     }
-    if spelled.places.iter().all(Option::is_none) {
+    if sound.is_empty() {
         return Ok(None);
     }
-    let ids = Tensor::new(&spelled.ids[..], &voice.device)?.unsqueeze(0)?;
-    let speech = voice.net.forward(&ids, &request.options, random)?;
-    let mut sound = speech.samples.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-    if sound.iter().any(|sample| !sample.is_finite()) {
-        bail!("the model makes no sound of {:?}: its samples are no numbers", piece.text);
-    }
     let rate = f64::from(voice.rate());
-    let silence = request.pause.map_or(0., |pause| pause * f64::from(piece.pauses) * rate).round() as usize;
+    let between = || if piece.pauses > 1 { voice.paragraph_pause() } else { 0. };
+    let silence = request.pause.map_or_else(between, |pause| pause * f64::from(piece.pauses));
+    let silence = (silence * rate).round() as usize;
     if start > 0 {
         ramp(voice, &mut sound, false);
     }
     let begins = (start as f64 + silence as f64) / rate;
-    let mut words = words(&piece.text, &spelled, &speech.frames, voice.config.hop() as f64 / rate);
+    let mut words = words(&piece.text, &spelled, &frames, voice.frame_s());
     words.iter_mut().for_each(|word| (word.start, word.end) = (word.start + begins, word.end + begins));
     let samples = [vec![0.; silence], sound].concat();
     let sentences = by_sentence(&piece.text, words);

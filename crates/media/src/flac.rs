@@ -15,39 +15,96 @@ const PART: usize = 256;
 /// # Errors
 /// As [`crate::wav::write_as`]; more than 8 channels, a rate of 2^20 or more, floats.
 pub fn encode(samples: &[f32], channels: u16, rate: u32, depth: Depth) -> Result<Vec<u8>, Error> {
-    let count = usize::from(channels);
-    if !(1..=8).contains(&channels)
-        || !(1..1 << 20).contains(&rate)
-        || !samples.len().is_multiple_of(count)
-        || depth == Depth::Float
-    {
-        return Err(Error::Shape { samples: samples.len(), channels, rate });
+    let shape = || Error::Shape { samples: samples.len(), channels, rate };
+    let mut encoder = Encoder::new(channels, rate, depth).map_err(|_| shape())?;
+    if !samples.len().is_multiple_of(encoder.channels) {
+        return Err(shape());
     }
-    if let Some((index, &value)) = samples.iter().enumerate().find(|(_, value)| !value.is_finite()) {
-        return Err(Error::NotFinite { index, value });
+    let mut bytes = encoder.header((samples.len() / encoder.channels) as u64);
+    bytes.append(&mut encoder.take(samples)?);
+    bytes.append(&mut encoder.finish());
+    Ok(bytes)
+}
+
+/// FLAC block by block, for sound that is not yet at its end: [`Encoder::header`], then what [`Encoder::take`] and at last
+/// [`Encoder::finish`] give.
+#[derive(Debug)]
+pub struct Encoder {
+    channels: usize,
+    rate: u32,
+    depth: Depth,
+    /// Interleaved samples that do not fill a block yet.
+    waiting: Vec<i32>,
+    blocks: u64,
+}
+
+impl Encoder {
+    /// # Errors
+    /// No channel or more than 8, a rate of 0 or of 2^20 or more, floats.
+    pub fn new(channels: u16, rate: u32, depth: Depth) -> Result<Self, Error> {
+        if !(1..=8).contains(&channels) || !(1..1 << 20).contains(&rate) || depth == Depth::Float {
+            return Err(Error::Shape { samples: 0, channels, rate });
+        }
+        Ok(Self { channels: channels.into(), rate, depth, waiting: Vec::new(), blocks: 0 })
     }
-    let bits = 8 * u32::from(depth.bytes());
-    let mut file = Bits::default();
-    file.bytes.extend_from_slice(b"fLaC");
-    // the only block of metadata, and its length
-    file.put(0x80, 8);
-    file.put(34, 24);
-    file.put(BLOCK as u64, 16);
-    file.put(BLOCK as u64, 16);
-    // the sizes of frames are not told
-    file.put(0, 48);
-    file.put(rate.into(), 20);
-    file.put(u64::from(channels) - 1, 3);
-    file.put(u64::from(bits) - 1, 5);
-    file.put((samples.len() / count) as u64, 36);
-    // nor is a checksum of all
-    file.put(0, 64);
-    file.put(0, 64);
-    let whole: Vec<i32> = samples.iter().map(|sample| depth.round(*sample)).collect();
-    for (number, block) in whole.chunks(BLOCK * count).enumerate() {
-        frame(&mut file.bytes, number as u64, block, count, bits);
+
+    fn bits(&self) -> u32 {
+        8 * u32::from(self.depth.bytes())
     }
-    Ok(file.bytes)
+
+    /// What a file begins with, of so many samples a channel; 0 where nobody knows.
+    pub fn header(&self, samples: u64) -> Vec<u8> {
+        let mut file = Bits::default();
+        file.bytes.extend_from_slice(b"fLaC");
+        // the only block of metadata, and its length
+        file.put(0x80, 8);
+        file.put(34, 24);
+        file.put(BLOCK as u64, 16);
+        file.put(BLOCK as u64, 16);
+        // the sizes of frames are not told
+        file.put(0, 48);
+        file.put(self.rate.into(), 20);
+        file.put(self.channels as u64 - 1, 3);
+        file.put(u64::from(self.bits()) - 1, 5);
+        file.put(samples, 36);
+        // nor is a checksum of all
+        file.put(0, 64);
+        file.put(0, 64);
+        file.bytes
+    }
+
+    /// The blocks that interleaved samples fill.
+    ///
+    /// # Errors
+    /// A sample that is no number.
+    pub fn take(&mut self, samples: &[f32]) -> Result<Vec<u8>, Error> {
+        if let Some((index, &value)) = samples.iter().enumerate().find(|(_, value)| !value.is_finite()) {
+            return Err(Error::NotFinite { index, value });
+        }
+        self.waiting.extend(samples.iter().map(|sample| self.depth.round(*sample)));
+        let whole = self.waiting.len() / (BLOCK * self.channels) * (BLOCK * self.channels);
+        Ok(self.frames(whole))
+    }
+
+    /// The last block.
+    pub fn finish(&mut self) -> Vec<u8> {
+        self.frames(self.waiting.len() / self.channels * self.channels)
+    }
+
+    /// Samples a channel that have come and are in no block yet.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len() / self.channels
+    }
+
+    fn frames(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for block in self.waiting[..count].chunks(BLOCK * self.channels) {
+            frame(&mut bytes, self.blocks, block, self.channels, self.bits());
+            self.blocks += 1;
+        }
+        self.waiting.drain(..count);
+        bytes
+    }
 }
 
 fn frame(file: &mut Vec<u8>, number: u64, block: &[i32], channels: usize, bits: u32) {

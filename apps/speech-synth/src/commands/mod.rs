@@ -4,6 +4,7 @@ mod sink;
 pub mod speak;
 mod subtitles;
 mod target;
+pub mod train;
 
 use ::speech_synth::Voice;
 use anyhow::{Result, bail};
@@ -14,11 +15,12 @@ use hub::{Resolved, Want};
 pub const WANTS: &[Want<'static>] = &[
     Want::required(&["config.json"]),
     Want::required(&["model.safetensors", "model.safetensors.index.json"]),
-    Want::required(&["vocab.json"]),
+    Want::optional(&["vocab.json"]),
     Want::optional(&["model-*-of-*.safetensors"]),
     Want::optional(&["tokenizer_config.json"]),
     Want::optional(&["special_tokens_map.json"]),
     Want::optional(&["added_tokens.json"]),
+    Want::optional(&["g2p/*"]),
     Want::optional(&["README.md"]),
     Want::optional(&["LICENSE*"]),
 ];

@@ -8,6 +8,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 
 use anyhow::{Context, Result, anyhow, bail};
 use media::audio::Resampler;
+use media::flac::Encoder;
 use media::wav::{self, Depth};
 use speech_synth::loudness::{Gain, Meter};
 
@@ -34,8 +35,11 @@ pub struct Sink<'a> {
     place: Place<'a>,
     resampler: Option<Resampler>,
     levelling: Option<Levelling>,
-    /// Bytes of samples that were written.
+    flac: Option<Encoder>,
+    /// Bytes of samples that were written,
     bytes: u64,
+    /// and how many samples those are.
+    samples: u64,
 }
 
 /// Where bytes go.
@@ -71,11 +75,19 @@ impl<'a> Sink<'a> {
             Ok(Levelling { target, meter: Meter::new(rate)?, file })
         };
         let levelling = form.lufs.map(levelling).transpose()?;
-        let mut sink = Self { form, place, resampler, levelling, bytes: 0 };
-        if form.format == Format::Wav {
-            sink.send(&wav::header(form.depth, rate, None))?;
-        }
+        let flac = (form.format == Format::Flac).then(|| Encoder::new(1, rate, form.depth)).transpose();
+        let flac = flac.map_err(|_| anyhow!("--sample-rate {rate}: beyond what FLAC holds"))?;
+        let mut sink = Self { form, place, resampler, levelling, flac, bytes: 0, samples: 0 };
+        sink.send(&sink.header(None))?;
         Ok(sink)
+    }
+
+    fn header(&self, bytes: Option<u64>) -> Vec<u8> {
+        match (self.form.format, &self.flac) {
+            (Format::Flac, Some(flac)) => flac.header(bytes.map_or(0, |_| self.samples)),
+            (Format::Wav, _) => wav::header(self.form.depth, self.form.rate, bytes),
+            _ => Vec::new(),
+        }
     }
 
     /// Takes samples at the voice's rate.
@@ -104,6 +116,11 @@ impl<'a> Sink<'a> {
             gain = levelling.meter.gain(levelling.target)?;
             self.level(levelling.file, gain.map_or(1., |gain| gain.factor))?;
         }
+        if let Some(flac) = &mut self.flac {
+            let waiting = flac.waiting() as u64;
+            let last = flac.finish();
+            self.put(&last, waiting)?;
+        }
         self.close()?;
         Ok(gain)
     }
@@ -114,10 +131,7 @@ impl<'a> Sink<'a> {
     /// A file that cannot be written at all.
     pub fn close(&mut self) -> Result<()> {
         let Place::File(mut file) = self.place else { return Ok(()) };
-        let header = match self.form.format {
-            Format::Wav => wav::header(self.form.depth, self.form.rate, Some(self.bytes)),
-            Format::Raw => Vec::new(),
-        };
+        let header = self.header(Some(self.bytes));
         // a disk that was full may have taken a part of a block
         file.set_len(header.len() as u64 + self.bytes)?;
         file.seek(SeekFrom::Start(0))?;
@@ -131,7 +145,7 @@ impl<'a> Sink<'a> {
 
     /// Samples that were written.
     pub fn samples(&self) -> u64 {
-        self.bytes / u64::from(self.form.depth.bytes())
+        self.samples
     }
 
     fn pass(&mut self, samples: &[f32]) -> Result<()> {
@@ -161,26 +175,40 @@ impl<'a> Sink<'a> {
     }
 
     fn write(&mut self, samples: &[f32]) -> Result<()> {
+        if let Some(flac) = &mut self.flac {
+            let before = flac.waiting();
+            let bytes = flac.take(samples)?;
+            let whole = before + samples.len() - flac.waiting();
+            return self.put(&bytes, whole as u64);
+        }
         let bytes = self.form.depth.stored(samples);
         if self.form.format == Format::Wav
             && matches!(self.place, Place::File(_))
             && self.bytes + bytes.len() as u64 > wav::MOST
         {
-            bail!("a WAV file holds 4 GB at most: write --format raw, or a text in parts");
+            bail!("a WAV file holds 4 GB at most: write --format flac or raw, or a text in parts");
         }
+        self.put(&bytes, samples.len() as u64)
+    }
+
+    /// Writes bytes of so many samples. Where that fails, whole samples of what was taken before the error count, and of
+    /// FLAC, none: a block is nothing without its end.
+    fn put(&mut self, bytes: &[u8], samples: u64) -> Result<()> {
         let before = self.place_of_file()?;
-        match self.send(&bytes) {
+        match self.send(bytes) {
             Ok(()) => {
                 self.bytes += bytes.len() as u64;
+                self.samples += samples;
                 Ok(())
             }
             Err(error) => {
-                // whole samples of what was taken before the error count
                 let size = u64::from(self.form.depth.bytes());
-                let whole = self.place_of_file()?.saturating_sub(before) / size * size;
-                self.bytes += whole;
+                let taken =
+                    if self.flac.is_some() { 0 } else { self.place_of_file()?.saturating_sub(before) };
+                self.bytes += taken / size * size;
+                self.samples += taken / size;
                 if let Place::File(mut file) = self.place {
-                    file.seek(SeekFrom::Start(before + whole))?;
+                    file.seek(SeekFrom::Start(before + taken / size * size))?;
                 }
                 Err(error)
             }

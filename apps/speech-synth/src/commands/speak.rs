@@ -5,11 +5,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use ::speech_synth::{Request, Said, Voice, Word, speak};
-use anyhow::{Error, Result, bail};
+use ::speech_synth::{Request, Said, Voice, Word, Writing, speak};
+use anyhow::{Context, Error, Result, bail};
 use batch::{Event, Item, Journal, Recipe};
 use cli::{Exit, Progress, Source, StdoutClosed, Timings, print_json, print_path};
-use models::tokens::Writing;
 use serde::Serialize;
 
 use super::sink::{Form, Place, Sink};
@@ -73,6 +72,7 @@ pub fn run(args: &SpeakArgs) -> Result<Exit> {
     let progress = Progress::new(&args.output.talk);
     let began = Instant::now();
     let (voice, found) = super::load(&args.model, &args.compute, &progress)?;
+    let voice = with_lexicon(voice, args.lexicon.as_deref())?;
     let request = request(args, &voice)?;
     let form = Form {
         from: voice.rate(),
@@ -101,10 +101,17 @@ pub fn run(args: &SpeakArgs) -> Result<Exit> {
     }
 }
 
+/// The voice, with a user's own words.
+fn with_lexicon(voice: Voice, path: Option<&Path>) -> Result<Voice> {
+    let Some(path) = path else { return Ok(voice) };
+    let text = std::fs::read_to_string(path).with_context(|| format!("--lexicon {}", path.display()))?;
+    voice.with_lexicon(&text).with_context(|| format!("--lexicon {}", path.display()))
+}
+
 /// Flags over what the voice asks for.
 fn request(args: &SpeakArgs, voice: &Voice) -> Result<Request> {
     let mut request = Request::of(voice, args.compute.seed());
-    let count = voice.config.num_speakers.max(1);
+    let count = voice.speakers();
     match args.speaker {
         Some(number) if number as usize >= count => match count {
             1 => bail!("--speaker {number}: this voice has one speaker, 0"),
@@ -113,13 +120,18 @@ fn request(args: &SpeakArgs, voice: &Voice) -> Result<Request> {
         Some(number) if count > 1 => request.options.speaker = Some(number),
         _ => {}
     }
-    if voice.writing() == Writing::Phonemes && !args.ipa {
+    request.writing = match (args.ipa, args.arpabet) {
+        (true, _) => Writing::Ipa,
+        (_, true) => Writing::Arpabet,
+        _ => Writing::Text,
+    };
+    if voice.takes_phonemes() && request.writing == Writing::Text {
         bail!(
-            "this voice takes phonemes, which nothing here makes of letters yet: give them with --ipa \"həlˈoʊ\", or name a voice that takes letters"
+            "this voice takes phonemes, in a spelling of its own: give them with --ipa \"həlˈoʊ\", or name a voice that takes letters"
         );
     }
-    if args.ipa {
-        request.writing = Writing::Phonemes;
+    if args.noise_duration.is_some() && !voice.varies_rhythm() {
+        bail!("--noise-duration: in this voice's rhythm there is no chance");
     }
     request.options.rate *= args.speed;
     request.options.noise = args.noise.unwrap_or(request.options.noise);
@@ -274,6 +286,7 @@ impl Run<'_> {
         request.seed = self.args.compute.seed.unwrap_or_default();
         let options = serde_json::json!({
             "request": format!("{request:?}"), "form": format!("{:?}", self.form), "seed": self.args.compute.seed,
+            "lexicon": self.args.lexicon.as_deref().map(std::fs::read_to_string).transpose()?,
             "subtitles": self.args.subtitles.as_deref().map(Kind::of).transpose()?.map(Kind::extension),
             "device": self.args.compute.device.to_string(), "dtype": self.args.compute.dtype.to_string(),
         });

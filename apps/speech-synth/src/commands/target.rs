@@ -8,7 +8,7 @@ use cli::{Source, Target, usage};
 use media::document::{Document, Kind, Options};
 
 use super::subtitles;
-use crate::cli::{Format, SpeakArgs};
+use crate::cli::{Bits, Format, SpeakArgs};
 
 /// The files of a folder that are spoken.
 const EXTENSIONS: &[&str] = &["txt", "md", "markdown", "html", "htm", "srt", "vtt"];
@@ -47,8 +47,8 @@ pub fn sources(args: &SpeakArgs) -> Result<Vec<Source>> {
     let mut sources = Source::typed(&args.inputs, &args.text, args.recursive, EXTENSIONS)?;
     if sources.is_empty() && cli::stdin_is_piped() {
         sources.push(Source::Stdin);
-    } else if sources.is_empty() && args.ipa {
-        return Err(usage("--ipa: nothing to speak: give phonemes as INPUT"));
+    } else if sources.is_empty() && (args.ipa || args.arpabet) {
+        return Err(usage("nothing to speak: give phonemes as INPUT"));
     } else if sources.is_empty() {
         sources.push(Source::Words(GREETING.into()));
     }
@@ -67,15 +67,19 @@ pub fn places(args: &SpeakArgs, count: usize) -> Result<(Places, Format)> {
         Target::File(path) => match extension(path).as_deref() {
             Some("raw" | "pcm") => Some(Format::Raw),
             Some("wav" | "wave") => Some(Format::Wav),
+            Some("flac") => Some(Format::Flac),
             Some(end) if args.format.is_none() && !is_special(path) => {
                 let path = path.display();
-                return Err(usage(format!("-o {path}: .{end} cannot be written, only .wav and .raw")));
+                return Err(usage(format!("-o {path}: .{end} cannot be written, only .wav, .flac and .raw")));
             }
             _ => None,
         },
         _ => None,
     };
     let format = args.format.or(by_name).unwrap_or(Format::Wav);
+    if format == Format::Flac && args.bits == Bits::Float32 {
+        return Err(usage("--bits 32: FLAC holds whole numbers: 16 or 24"));
+    }
     let places = match target {
         Target::Stdout if count > 1 => return Err(usage("-o - takes one text: give -o DIR/ for more")),
         Target::Stdout if json => return Err(usage("-o - and --json both want stdout: give -o a file")),
@@ -149,6 +153,7 @@ fn free_name(format: Format, force: bool) -> PathBuf {
 pub fn extension(format: Format) -> &'static str {
     match format {
         Format::Wav => "wav",
+        Format::Flac => "flac",
         Format::Raw => "raw",
     }
 }

@@ -57,9 +57,9 @@ pub struct UNet {
 enum Added {
     Nothing,
     /// A pooled prompt and sizes, as in SDXL.
-    Sizes(Embedding),
+    Sizes(Box<Embedding>),
     /// The prompt's states, pooled here.
-    Pooled(Pooling),
+    Pooled(Box<Pooling>),
 }
 
 /// Two linear maps with silu between, diffusers' `TimestepEmbedding`.
@@ -146,11 +146,11 @@ impl UNet {
             Some(TEXT) => {
                 let width = config.cross_attention_dim.at(0);
                 let heads = config.addition_embed_type_num_heads;
-                Added::Pooled(Pooling::new(width, time, heads, vb.pp("add_embedding"))?)
+                Added::Pooled(Box::new(Pooling::new(width, time, heads, vb.pp("add_embedding"))?))
             }
             Some(_) => {
                 let size = config.projection_class_embeddings_input_dim.unwrap_or(0);
-                Added::Sizes(Embedding::new(size, time, vb.pp("add_embedding"))?)
+                Added::Sizes(Box::new(Embedding::new(size, time, vb.pp("add_embedding"))?))
             }
         };
         Ok(Self {

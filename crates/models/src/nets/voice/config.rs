@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 /// The fields of `config.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Config {
     /// [`Config::TYPE`].
     pub model_type: String,
