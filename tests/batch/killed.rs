@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use batch::{Content, FileSet, Item, Journal, Recipe, WriteError, run};
+use batch::{Choice, Content, FileSet, Item, Journal, Recipe, WriteError, run};
 
 use crate::names_in;
 
@@ -29,7 +29,7 @@ fn child() {
         })
         .collect();
     let recipe = Recipe::new("m", &(), 1).unwrap();
-    let mut journal = Journal::open(Path::new(&folder)).unwrap();
+    let mut journal = Journal::open(Path::new(&folder), None).unwrap();
     let work = |job: &batch::Job<'_, ()>| -> Result<_, WriteError> {
         let mut set = FileSet::new(job.replace);
         let mut paths = Vec::new();
@@ -42,9 +42,9 @@ fn child() {
             paths.push(path);
         }
         set.commit()?;
-        Ok(paths)
+        Ok(Some(paths))
     };
-    let summary = run(&items, &recipe, &mut journal, false, work, |_| ()).unwrap();
+    let summary = run(&items, &recipe, &mut journal, Choice::default(), work, |_| ()).unwrap();
     assert_eq!((summary.done + summary.skipped, summary.failed), (ITEMS, vec![]));
 }
 
@@ -103,8 +103,9 @@ fn lines(folder: &Path) -> (HashMap<String, usize>, HashMap<String, usize>) {
     let text = std::fs::read_to_string(folder.join("journal.jsonl")).unwrap();
     for line in text.lines().skip(1) {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let Some(item) = line["item"].as_str() else { continue };
         let counts = if line["outputs"].is_null() { &mut begun } else { &mut done };
-        *counts.entry(line["item"].as_str().unwrap().to_string()).or_insert(0) += 1;
+        *counts.entry(item.to_string()).or_insert(0) += 1;
     }
     (begun, done)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use batch::{Content, Event, Item, Job, Journal, Recipe, Summary, run, write_bytes};
+use batch::{Choice, Content, Event, Item, Job, Journal, Recipe, Shard, Summary, run, status, write_bytes};
 
 use crate::names_in;
 
@@ -15,7 +15,7 @@ fn recipe() -> Recipe {
 }
 
 /// Writes the content in capitals; "bad" fails, "panic" panics.
-fn work(job: &Job<'_, ()>) -> Result<Vec<std::path::PathBuf>, String> {
+fn work(job: &Job<'_, ()>) -> Result<Option<Vec<std::path::PathBuf>>, String> {
     let Content::Bytes(bytes) = &job.item.content else { return Err("no bytes".into()) };
     match &bytes[..] {
         b"bad" => Err("bad input\nat byte 0".into()),
@@ -24,14 +24,14 @@ fn work(job: &Job<'_, ()>) -> Result<Vec<std::path::PathBuf>, String> {
             let path = job.output("txt");
             write_bytes(&path, &bytes.to_ascii_uppercase(), job.replace)
                 .map_err(|error| error.to_string())?;
-            Ok(vec![path])
+            Ok(Some(vec![path]))
         }
     }
 }
 
 fn run_all(folder: &Path, items: &[Item<()>], recipe: &Recipe, force: bool) -> Summary {
-    let mut journal = Journal::open(folder).unwrap();
-    run(items, recipe, &mut journal, force, work, |_| ()).unwrap()
+    let mut journal = Journal::open(folder, None).unwrap();
+    run(items, recipe, &mut journal, Choice { force, ..Choice::default() }, work, |_| ()).unwrap()
 }
 
 fn counts(summary: &Summary) -> (usize, usize, usize) {
@@ -77,9 +77,9 @@ fn failures_are_listed_and_the_rest_is_finished() {
     items.push(Item { id: "d".into(), content: Content::File(missing.clone()), payload: () });
     items.push(item("e", "ok"));
     let out = folder.path().join("out");
-    let mut journal = Journal::open(&out).unwrap();
+    let mut journal = Journal::open(&out, None).unwrap();
     let mut events = Vec::new();
-    let summary = run(&items, &recipe(), &mut journal, false, work, |event| {
+    let summary = run(&items, &recipe(), &mut journal, Choice::default(), work, |event| {
         events.push(match event {
             Event::Begun { id, index, total } => format!("begun {id} {index}/{total}"),
             Event::Skipped { id } => format!("skipped {id}"),
@@ -123,17 +123,91 @@ fn files_that_no_run_made_need_force() {
 #[test]
 fn an_output_that_was_not_written_is_a_failure() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(folder.path()).unwrap();
-    let lie = |job: &Job<'_, ()>| Ok::<_, String>(vec![job.output("txt")]);
-    let summary = run(&[item("a", "x")], &recipe(), &mut journal, false, lie, |_| ()).unwrap();
+    let mut journal = Journal::open(folder.path(), None).unwrap();
+    let lie = |job: &Job<'_, ()>| Ok::<_, String>(Some(vec![job.output("txt")]));
+    let summary = run(&[item("a", "x")], &recipe(), &mut journal, Choice::default(), lie, |_| ()).unwrap();
     assert_eq!(counts(&summary), (0, 0, 1));
 }
 
 #[test]
 fn an_output_whose_journal_line_was_cut_off_is_ours_to_replace() {
     let folder = tempfile::tempdir().unwrap();
-    Journal::open(folder.path()).unwrap().begin("a", "any").unwrap();
+    Journal::open(folder.path(), None).unwrap().begin("a", "any").unwrap();
     std::fs::write(folder.path().join("a.txt"), "in place, but killed before the journal said so").unwrap();
     assert_eq!(counts(&run_all(folder.path(), &[item("a", "one")], &recipe(), false)), (1, 0, 0));
     assert_eq!(std::fs::read(folder.path().join("a.txt")).unwrap(), b"ONE");
+}
+
+fn choose(folder: &Path, items: &[Item<()>], choice: Choice) -> Summary {
+    let mut journal = Journal::open(folder, choice.shard).unwrap();
+    run(items, &recipe(), &mut journal, choice, work, |_| ()).unwrap()
+}
+
+#[test]
+fn what_failed_is_listed_and_can_be_tried_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = || std::fs::read_to_string(folder.path().join("failed.jsonl")).unwrap_or_default();
+    let items = [item("a", "one"), item("b", "bad"), item("c", "panic"), item("d", "two")];
+    assert_eq!(counts(&choose(folder.path(), &items[..3], Choice::default())), (1, 0, 2));
+    assert_eq!(
+        list(),
+        "{\"item\":\"b\",\"reason\":\"bad input\\nat byte 0\"}\n\
+         {\"item\":\"c\",\"reason\":\"internal error, please report it: on purpose\"}\n"
+    );
+    let found = status(folder.path()).unwrap();
+    assert_eq!((found.items, found.done, found.failed, found.running), (3, 1, 2, 0));
+    assert_eq!(found.failures[0], ("b".to_string(), "bad input\nat byte 0".to_string()));
+    // b is mended; d, which is new, is not done yet
+    let mended = [item("a", "one"), item("b", "good"), item("c", "panic"), item("d", "two")];
+    let again = Choice { failed_only: true, ..Choice::default() };
+    assert_eq!(counts(&choose(folder.path(), &mended, again)), (1, 0, 1));
+    assert!(list().contains("\"c\"") && !list().contains("\"b\"") && !folder.path().join("d.txt").exists());
+    let whole = [item("a", "one"), item("b", "good"), item("c", "three"), item("d", "two")];
+    assert_eq!(counts(&choose(folder.path(), &whole, Choice::default())), (2, 2, 0));
+    assert!(!folder.path().join("failed.jsonl").exists());
+    std::fs::remove_file(folder.path().join("a.txt")).unwrap();
+    let found = status(folder.path()).unwrap();
+    assert_eq!((found.items, found.done, found.failed, found.gone), (4, 3, 0, 1));
+    assert!(status(&folder.path().join("nowhere")).is_err());
+}
+
+#[test]
+fn parts_of_a_list_share_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let texts: Vec<String> = (0..20).map(|i| format!("text {i}")).collect();
+    let items: Vec<Item<()>> =
+        texts.iter().enumerate().map(|(i, text)| item(&format!("i{i}"), text)).collect();
+    let part = |number: usize| Choice { shard: Some(Shard { number, count: 3 }), ..Choice::default() };
+    // one of them waits within its first item until the other two are done
+    let mut journal = Journal::open(folder.path(), part(1).shard).unwrap();
+    let mut others = 0;
+    let slow = |job: &Job<'_, ()>| {
+        if others == 0 {
+            others += 1;
+            assert_eq!(counts(&choose(folder.path(), &items, part(2))), (7, 0, 0));
+            assert_eq!(counts(&choose(folder.path(), &items, part(3))), (6, 0, 0));
+            assert_eq!(status(folder.path()).unwrap().running, 1);
+        }
+        work(job)
+    };
+    let summary = run(&items, &recipe(), &mut journal, part(1), slow, |_| ()).unwrap();
+    drop(journal);
+    assert_eq!(counts(&summary), (7, 0, 0));
+    let found = status(folder.path()).unwrap();
+    assert_eq!((found.items, found.done, found.running), (20, 20, 0));
+    assert_eq!(counts(&choose(folder.path(), &items, part(2))), (0, 7, 0));
+}
+
+#[test]
+fn a_run_that_is_stopped_ends_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let items = [item("a", "one"), item("b", "two"), item("c", "three")];
+    let mut journal = Journal::open(folder.path(), None).unwrap();
+    let stop = |job: &Job<'_, ()>| if job.item.id == "b" { Ok(None) } else { work(job) };
+    let summary = run(&items, &recipe(), &mut journal, Choice::default(), stop, |_| ()).unwrap();
+    drop(journal);
+    assert!(summary.stopped && counts(&summary) == (1, 0, 0));
+    let found = status(folder.path()).unwrap();
+    assert_eq!((found.items, found.done, found.begun), (3, 1, 1));
+    assert_eq!(counts(&run_all(folder.path(), &items, &recipe(), false)), (2, 1, 0));
 }

@@ -128,3 +128,33 @@ fn json_says_what_was_made() {
     }
     assert!(told["noise"].as_f64().unwrap() > 0. && told["noise_duration"].as_f64().unwrap() > 0.);
 }
+
+#[test]
+fn parts_of_many_texts_and_those_that_failed() {
+    let folder = folder("shares");
+    std::fs::create_dir(folder.join("in")).unwrap();
+    for (name, text) in [("a", "Hello."), ("b", "你好，世界"), ("c", "Good bye."), ("d", "And so on.")] {
+        std::fs::write(folder.join(format!("in/{name}.txt")), text).unwrap();
+    }
+    let part = |words: &[&str]| said(&folder, &[&["in", "-o", "out/"], words].concat()).status.code();
+    assert_eq!(part(&["--shard", "1/2"]), Some(0));
+    assert!(folder.join("out/a.wav").exists() && !folder.join("out/d.wav").exists());
+    assert_eq!(part(&["--shard", "2/2"]), Some(3));
+    let status = || -> serde_json::Value {
+        serde_json::from_str(&done(&run(&folder, &["status", "out", "--json"]))).unwrap()
+    };
+    let told = status();
+    assert_eq!((&told["items"], &told["done"], &told["failed"]), (&4.into(), &3.into(), &1.into()));
+    assert!(told["failures"][0][1].as_str().unwrap().contains("Chinese"), "{told}");
+    std::fs::write(folder.join("in/b.txt"), "How are you?").unwrap();
+    std::fs::remove_file(folder.join("out/d.wav")).unwrap();
+    assert_eq!(part(&["--shard", "2/2", "--retry-failed"]), Some(0));
+    assert!(folder.join("out/b.wav").exists() && !folder.join("out/d.wav").exists());
+    assert_eq!(status()["gone"], 1);
+    for words in
+        [&["--shard", "3/2", "in", "-o", "out/"][..], &["--shard", "1/2", "x y"], &["--retry-failed", "x y"]]
+    {
+        assert_eq!(said(&folder, words).status.code(), Some(2), "{words:?}");
+    }
+    assert_eq!(run(&folder, &["status", "in"]).status.code(), Some(1));
+}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{done, folder, run, wav};
+use crate::{done, folder, golden, run, wav};
 
 const TEXTS: [&str; 6] =
     ["A mouse.", "Go home now.", "No, it is so.", "See the moon.", "Are we there?", "All my own."];
@@ -95,6 +95,15 @@ fn a_voice_is_learned_and_speaks() {
     let at = |speed: &str| speak(&["See the moon.", "--speed", speed, "-o", &format!("at-{speed}.wav")]);
     let part = at("0.4")["samples"].as_f64().unwrap() / at("0.2")["samples"].as_f64().unwrap();
     assert!((part - 0.5).abs() < 0.15, "{part}");
+    let words = ["evaluate", "--model", "./voice", "--data", "data", "--count", "2", "--json", "-q"];
+    let told: serde_json::Value = serde_json::from_str(&done(&run(&folder, &words))).unwrap();
+    assert_eq!(told["distances"]["recordings"], 2);
+    for name in ["copy_log_spectral_db", "mel_cepstral_db", "copy_mel_cepstral_db", "duration_ms"] {
+        let value = told["distances"][name].as_f64().unwrap();
+        assert!(value > 0. && value < 500., "{name}: {value}");
+    }
+    let words = ["evaluate", "--model", &golden("mms"), "--data", "data", "-q"];
+    assert_eq!(run(&folder, &words).status.code(), Some(1));
     // and a further one begins where it ends
     let words = [
         "train", "--data", "data", "--base", "./voice", "--out", "further", "--steps", "2", "--batch", "300",

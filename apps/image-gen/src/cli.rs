@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cli::{
-    CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, TalkArgs, TrainArgs, values,
+    BatchArgs, CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, StatusCommand,
+    TalkArgs, TrainArgs, values,
 };
 use models::diffusion::NAMES;
 
@@ -41,6 +42,8 @@ pub enum Verb {
     Train(Train),
     /// The table of a model card: are pictures recognised, are they copies, how far from real ones
     Evaluate(Evaluate),
+    /// Say how far the runs in an output folder have come
+    Status(StatusCommand),
     /// List, show, download and delete models
     Models(ModelsCommand),
     /// Print a completion script for a shell
@@ -143,6 +146,9 @@ pub struct GenerateArgs {
     /// Where the result goes.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Which of many inputs are done.
+    #[command(flatten)]
+    pub shares: BatchArgs,
 }
 
 /// When pictures are decoded in tiles.

@@ -22,6 +22,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Verb::Again(again)) => commands::again::run(&again),
         Some(Verb::Train(train)) => commands::train::run(&train),
         Some(Verb::Evaluate(evaluate)) => commands::evaluate::run(&evaluate),
+        Some(Verb::Status(status)) => status.run(),
         Some(Verb::Models(models)) => models.run("image-gen", EMBEDDED, commands::WANTS).map(Exit::from),
         Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
     }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use cli::{
-    CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, SamplingArgs, TalkArgs, TrainArgs,
-    values,
+    BatchArgs, CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, SamplingArgs,
+    StatusCommand, TalkArgs, TrainArgs, values,
 };
 use media::score::{Key, Metre};
 use music_gen::corpus::Source;
@@ -43,6 +43,8 @@ pub enum Verb {
     Evaluate(Evaluate),
     /// Print the codes that a sound becomes, or make codes heard
     Codes(Codes),
+    /// Say how far the runs in an output folder have come
+    Status(StatusCommand),
     /// List, show, download and delete models
     Models(ModelsCommand),
     /// Print a completion script for a shell
@@ -114,6 +116,9 @@ pub struct ComposeArgs {
     /// Where the result goes.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Which of many inputs are done.
+    #[command(flatten)]
+    pub shares: BatchArgs,
 }
 
 /// What models that make sound take.

@@ -42,6 +42,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Verb::Train(train)) => commands::train::run(&train),
         Some(Verb::Evaluate(evaluate)) => commands::evaluate::run(&evaluate),
         Some(Verb::Codes(codes)) => commands::codes::run(&codes),
+        Some(Verb::Status(status)) => status.run(),
         Some(Verb::Models(models)) => models.run("music-gen", EMBEDDED, commands::WANTS).map(Exit::from),
         Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
     }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cli::{
-    CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, TalkArgs, TrainArgs, values,
+    BatchArgs, CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, StatusCommand,
+    TalkArgs, TrainArgs, values,
 };
 use speech_rec::languages;
 
@@ -36,6 +37,8 @@ pub enum Verb {
     Train(Train),
     /// Errors in words and characters against a text that is right
     Score(Score),
+    /// Say how far the runs in an output folder have come
+    Status(StatusCommand),
     /// List, show, download and delete models
     Models(ModelsCommand),
     /// Print a completion script for a shell
@@ -224,6 +227,9 @@ pub struct TranscribeArgs {
     /// Where the result goes.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Which of many inputs are done.
+    #[command(flatten)]
+    pub shares: BatchArgs,
 }
 
 /// `speech-rec score`

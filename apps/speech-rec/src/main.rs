@@ -45,6 +45,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         None => commands::transcribe::run(&cli.transcribe),
         Some(Verb::Train(train)) => commands::train::run(&train),
         Some(Verb::Score(score)) => commands::score::run(&score),
+        Some(Verb::Status(status)) => status.run(),
         Some(Verb::Models(models)) => models.run("speech-rec", EMBEDDED, commands::WANTS).map(Exit::from),
         Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
     }

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cli::{CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, TrainArgs, values};
+use cli::{
+    BatchArgs, CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, StatusCommand,
+    TalkArgs, TrainArgs, values,
+};
 use media::wav::Depth;
 
 /// Read text aloud
@@ -29,6 +32,10 @@ pub struct Cli {
 pub enum Verb {
     /// Learn a voice from recordings and their texts
     Train(Train),
+    /// Measure how near a voice that was learned here comes to recordings
+    Evaluate(Evaluate),
+    /// Say how far the runs in an output folder have come
+    Status(StatusCommand),
     /// List, show, download and delete models
     Models(ModelsCommand),
     /// Print a completion script for a shell
@@ -53,6 +60,28 @@ pub struct Train {
     /// Where to compute.
     #[command(flatten)]
     pub compute: ComputeArgs,
+}
+
+/// `speech-synth evaluate`
+#[derive(Args, Debug)]
+pub struct Evaluate {
+    /// Recordings that it has not learned from, in the form that `train` takes
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    pub data: Vec<PathBuf>,
+
+    /// Recordings that are used, at most
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub count: u32,
+
+    /// The voice.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Where to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    /// How much is said.
+    #[command(flatten)]
+    pub talk: TalkArgs,
 }
 
 fn width(text: &str) -> Result<usize, String> {
@@ -178,6 +207,9 @@ pub struct SpeakArgs {
     /// Where the result goes.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Which of many inputs are done.
+    #[command(flatten)]
+    pub shares: BatchArgs,
 }
 
 fn speed(text: &str) -> Result<f64, String> {

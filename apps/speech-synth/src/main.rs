@@ -43,6 +43,8 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.verb {
         None => commands::speak::run(&cli.speak),
         Some(Verb::Train(train)) => commands::train::run(&train),
+        Some(Verb::Evaluate(evaluate)) => commands::evaluate::run(&evaluate),
+        Some(Verb::Status(status)) => status.run(),
         Some(Verb::Models(models)) => models.run("speech-synth", EMBEDDED, commands::WANTS).map(Exit::from),
         Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
     }

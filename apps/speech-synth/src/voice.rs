@@ -129,6 +129,14 @@ impl Voice {
         }
     }
 
+    /// The voice, where it is one of our own.
+    pub fn own(&self) -> Option<&Own> {
+        match &self.kind {
+            Kind::Own(own) => Some(own),
+            Kind::Hub(_) => None,
+        }
+    }
+
     /// Samples a second.
     pub fn rate(&self) -> u32 {
         match &self.kind {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use cli::{
-    CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, SamplingArgs, TalkArgs, TrainArgs,
-    values,
+    BatchArgs, CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, SamplingArgs,
+    StatusCommand, TalkArgs, TrainArgs, values,
 };
 
 /// Continue, answer and score text
@@ -37,6 +37,8 @@ pub enum Verb {
     Score(Score),
     /// The table of a model card: held-out text under the model and under n-grams
     Evaluate(Evaluate),
+    /// Say how far the runs in an output folder have come
+    Status(StatusCommand),
     /// List, show, download and delete models
     Models(ModelsCommand),
     /// Print a completion script for a shell
@@ -126,6 +128,9 @@ pub struct GenerateArgs {
     /// Where the result goes.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Which of many inputs are done.
+    #[command(flatten)]
+    pub shares: BatchArgs,
 }
 
 /// `text-gen score`

@@ -45,6 +45,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Verb::Train(train)) => commands::train::run(&train),
         Some(Verb::Score(score)) => commands::score::run(&score),
         Some(Verb::Evaluate(evaluate)) => commands::evaluate::run(&evaluate),
+        Some(Verb::Status(status)) => status.run(),
         Some(Verb::Models(models)) => models.run("text-gen", EMBEDDED, commands::WANTS).map(Exit::from),
         Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
     }

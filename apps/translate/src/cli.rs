@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cli::{
-    CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, SamplingArgs, TalkArgs, TrainArgs,
-    values,
+    BatchArgs, CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, SamplingArgs,
+    StatusCommand, TalkArgs, TrainArgs, values,
 };
 use media::document;
 
@@ -37,6 +37,8 @@ pub enum Verb {
     Train(Train),
     /// BLEU and chrF against translations that are right
     Score(Score),
+    /// Say how far the runs in an output folder have come
+    Status(StatusCommand),
     /// List, show, download and delete models
     Models(ModelsCommand),
     /// Print a completion script for a shell
@@ -199,6 +201,9 @@ pub struct TranslateArgs {
     /// Where the result goes.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Which of many inputs are done.
+    #[command(flatten)]
+    pub shares: BatchArgs,
 }
 
 /// `translate score`

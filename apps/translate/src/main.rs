@@ -43,6 +43,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         None => commands::translate::run(&cli.translate),
         Some(Verb::Train(train)) => commands::train::run(&train),
         Some(Verb::Score(score)) => commands::score::run(&score),
+        Some(Verb::Status(status)) => status.run(),
         Some(Verb::Models(models)) => models.run("translate", EMBEDDED, commands::WANTS).map(Exit::from),
         Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
     }

@@ -1,7 +1,9 @@
 //! The record in the output folder: one JSON line an event, and the next run starts from it.
 //!
-//! A line says that an item was begun (from then on its outputs are ours to replace) or done, with the
-//! outputs and their sizes. A `kill -9` may tear the last line, which then counts as not written.
+//! A line says that an item was begun (from then on its outputs are ours to replace), done, with the outputs and their
+//! sizes, or that it failed, and why; another one how many items a run was given. A `kill -9` may tear the last line,
+//! which then counts as not written. Each part of a job array has a journal of its own. `failed.jsonl` beside it repeats
+//! the failures of the last run.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -10,11 +12,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::choice::Shard;
 use crate::temporary::sweep_once;
-use crate::write::{folder_of, make_folders, sync_folder};
+use crate::write::{folder_of, make_folders, sync_folder, write_bytes};
 
-/// The journal's file name inside the output folder.
-pub(crate) const NAME: &str = "journal.jsonl";
+/// The file name inside the output folder, without the part and the extension.
+const NAME: &str = "journal";
+const FAILED: &str = "failed";
 const HEADER: &str = "{\"journal\":\"atelier\",\"version\":1}\n";
 
 /// Why a journal cannot be used.
@@ -31,6 +35,9 @@ pub enum JournalError {
     /// A file of that name is something else.
     #[error("{} is not a journal of this program: move it away, or give another folder", .0.display())]
     NotOurs(PathBuf),
+    /// There is none.
+    #[error("{}: no run has written here: there is no journal", .0.display())]
+    None(PathBuf),
     /// Two runs cannot share a folder.
     #[error("another run is at work in {}: wait for it, or give another folder", .0.display())]
     Busy(PathBuf),
@@ -59,6 +66,49 @@ struct Line {
     key: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     outputs: Option<Vec<Output>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failed: Option<String>,
+}
+
+/// How many items a run was given.
+#[derive(Serialize, Deserialize)]
+struct Asked {
+    items: usize,
+}
+
+/// A line of the list of failures.
+#[derive(Serialize)]
+struct Failure<'a> {
+    item: &'a str,
+    reason: &'a str,
+}
+
+/// What a journal says of an item: the last that became of it.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    Begun,
+    Done { key: String, outputs: Vec<Output> },
+    Failed(String),
+}
+
+/// The names of journal and failures.
+fn names(shard: Option<Shard>) -> [String; 2] {
+    let part = shard.map_or(String::new(), |shard| format!("-{shard}"));
+    [NAME, FAILED].map(|name| format!("{name}{part}.jsonl"))
+}
+
+/// Whether a file's name is that of a journal.
+pub(crate) fn is_name(name: &str) -> bool {
+    name.strip_prefix(NAME).and_then(|rest| rest.strip_suffix(".jsonl")).is_some_and(|part| {
+        let part = part.strip_prefix('-').map(|part| part.replace("-of-", "/"));
+        name == names(None)[0] || part.is_some_and(|part| part.parse::<Shard>().is_ok())
+    })
+}
+
+/// Whether an output lies there as it was written.
+pub(crate) fn is_there(folder: &Path, output: &Output) -> bool {
+    std::fs::metadata(folder.join(&output.path))
+        .is_ok_and(|data| data.is_file() && data.len() == output.bytes)
 }
 
 /// The record of one output folder; only one process has it at a time.
@@ -67,14 +117,15 @@ pub struct Journal {
     folder: PathBuf,
     path: PathBuf,
     file: File,
-    /// By item: the key and outputs it was last done with; `None` if it was only begun.
-    items: HashMap<String, Option<(String, Vec<Output>)>>,
+    failures: PathBuf,
+    items: HashMap<String, Entry>,
 }
 
 impl Journal {
-    /// Opens the journal of an output folder; folder and journal are made where they are missing.
-    pub fn open(folder: &Path) -> Result<Self, JournalError> {
-        let path = folder.join(NAME);
+    /// Opens the journal of an output folder, or of one part of its list; folder and journal are made where they are
+    /// missing.
+    pub fn open(folder: &Path, shard: Option<Shard>) -> Result<Self, JournalError> {
+        let [path, failures] = names(shard).map(|name| folder.join(name));
         let io = |source| JournalError::Io { path: path.clone(), source };
         make_folders(folder).map_err(io)?;
         let mut file =
@@ -83,10 +134,13 @@ impl Journal {
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(JournalError::Busy(folder.to_path_buf()));
         }
-        let (items, whole) = read(&mut file, &path)?;
+        let Read { entries: items, whole, .. } = read(&mut file, &path)?;
+        if whole == 0 && failures.exists() {
+            return Err(JournalError::NotOurs(failures));
+        }
         file.set_len(whole).map_err(io)?;
         file.seek(SeekFrom::End(0)).map_err(io)?;
-        let mut journal = Self { folder: folder.to_path_buf(), path: path.clone(), file, items };
+        let mut journal = Self { folder: folder.to_path_buf(), path: path.clone(), file, failures, items };
         if whole == 0 {
             journal.append(HEADER)?;
             journal.file.sync_all().map_err(io)?;
@@ -103,12 +157,53 @@ impl Journal {
 
     /// Whether the item was done with this key and its outputs are there with the size they had.
     pub fn is_done(&self, item: &str, key: &str) -> bool {
-        let Some(Some((done, outputs))) = self.items.get(item) else { return false };
-        let is_there = |output: &Output| {
-            std::fs::metadata(self.folder.join(&output.path))
-                .is_ok_and(|data| data.is_file() && data.len() == output.bytes)
-        };
-        done == key && outputs.iter().all(is_there)
+        let Some(Entry::Done { key: done, outputs }) = self.items.get(item) else { return false };
+        done == key && outputs.iter().all(|output| is_there(&self.folder, output))
+    }
+
+    /// Whether the item failed the last time.
+    pub fn has_failed(&self, item: &str) -> bool {
+        matches!(self.items.get(item), Some(Entry::Failed(_)))
+    }
+
+    /// Notes how many items a run is given.
+    pub(crate) fn ask(&mut self, items: usize) -> Result<(), JournalError> {
+        self.append_line(&Asked { items })
+    }
+
+    /// Notes that an item failed.
+    pub fn fail(&mut self, item: &str, key: &str, reason: &str) -> Result<(), JournalError> {
+        let failed = Some(reason.to_string());
+        self.append_line(&Line { item: item.into(), key: key.into(), outputs: None, failed })?;
+        self.items.insert(item.into(), Entry::Failed(reason.into()));
+        Ok(())
+    }
+
+    /// Writes the list of the failures that there are now, or takes it away where there is none.
+    pub(crate) fn list_failures(&self) -> Result<(), JournalError> {
+        let io = |source| JournalError::Io { path: self.failures.clone(), source };
+        let mut failures: Vec<Failure<'_>> = (self.items.iter())
+            .filter_map(|(item, entry)| match entry {
+                Entry::Failed(reason) => Some(Failure { item, reason }),
+                _ => None,
+            })
+            .collect();
+        if failures.is_empty() {
+            return match std::fs::remove_file(&self.failures) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io(error)),
+                _ => Ok(()),
+            };
+        }
+        failures.sort_by_key(|failure| failure.item);
+        let mut text = Vec::new();
+        for failure in failures {
+            serde_json::to_writer(&mut text, &failure).map_err(|error| io(error.into()))?;
+            text.push(b'\n');
+        }
+        match write_bytes(&self.failures, &text, true) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(io(io::Error::other(error.to_string()))),
+        }
     }
 
     /// Whether the item was ever begun in this folder: then what lies under its name is ours to replace.
@@ -119,17 +214,18 @@ impl Journal {
     /// Notes that an item is begun. Not brought to disk: a killed process loses nothing by that, and a
     /// power cut at worst makes the next run ask for `--force`.
     pub fn begin(&mut self, item: &str, key: &str) -> Result<(), JournalError> {
-        self.append_line(&Line { item: item.into(), key: key.into(), outputs: None })?;
-        self.items.insert(item.into(), None);
+        self.append_line(&Line { item: item.into(), key: key.into(), outputs: None, failed: None })?;
+        self.items.insert(item.into(), Entry::Begun);
         Ok(())
     }
 
     /// Notes that an item is done, on disk before it returns. The outputs must be in place.
     pub fn finish(&mut self, item: &str, key: &str, outputs: &[PathBuf]) -> Result<(), JournalError> {
         let outputs = outputs.iter().map(|path| self.measure(path)).collect::<Result<Vec<_>, _>>()?;
-        self.append_line(&Line { item: item.into(), key: key.into(), outputs: Some(outputs.clone()) })?;
+        let line = Line { item: item.into(), key: key.into(), outputs: Some(outputs.clone()), failed: None };
+        self.append_line(&line)?;
         self.file.sync_data().map_err(|source| JournalError::Io { path: self.path.clone(), source })?;
-        self.items.insert(item.into(), Some((key.into(), outputs)));
+        self.items.insert(item.into(), Entry::Done { key: key.into(), outputs });
         Ok(())
     }
 
@@ -141,7 +237,7 @@ impl Journal {
         Ok(Output { path, bytes: data.len() })
     }
 
-    fn append_line(&mut self, line: &Line) -> Result<(), JournalError> {
+    fn append_line(&mut self, line: &impl Serialize) -> Result<(), JournalError> {
         let mut text = serde_json::to_string(line)
             .map_err(|error| JournalError::Io { path: self.path.clone(), source: error.into() })?;
         text.push('\n');
@@ -165,30 +261,43 @@ impl Journal {
     }
 }
 
-type Items = HashMap<String, Option<(String, Vec<Output>)>>;
+/// What a journal says.
+#[derive(Default)]
+pub(crate) struct Read {
+    pub entries: HashMap<String, Entry>,
+    /// What the last run was given.
+    pub items_asked: Option<usize>,
+    /// The length of its whole lines.
+    pub whole: u64,
+}
 
-/// What the journal says, and the length of its whole lines.
-fn read(file: &mut File, path: &Path) -> Result<(Items, u64), JournalError> {
+pub(crate) fn read(file: &mut File, path: &Path) -> Result<Read, JournalError> {
     let io = |source| JournalError::Io { path: path.to_path_buf(), source };
     let mut reader = BufReader::new(file);
-    let mut items = Items::new();
-    let mut whole = 0;
+    let mut read = Read::default();
     let mut line = Vec::new();
     loop {
         line.clear();
         let count = reader.read_until(b'\n', &mut line).map_err(io)?;
         let torn = line.last() != Some(&b'\n');
-        if whole == 0 && !(torn && HEADER.as_bytes().starts_with(&line)) && line != HEADER.as_bytes() {
+        if read.whole == 0 && !(torn && HEADER.as_bytes().starts_with(&line)) && line != HEADER.as_bytes() {
             return Err(JournalError::NotOurs(path.to_path_buf()));
         }
         if torn {
-            return Ok((items, whole));
+            return Ok(read);
         }
         // A line that cannot be read is an item that is not known to be done: it is made again.
-        if let Ok(Line { item, key, outputs }) = serde_json::from_slice(&line) {
-            items.insert(item, outputs.map(|outputs| (key, outputs)));
+        if let Ok(Line { item, key, outputs, failed }) = serde_json::from_slice(&line) {
+            let entry = match (outputs, failed) {
+                (Some(outputs), _) => Entry::Done { key, outputs },
+                (None, Some(reason)) => Entry::Failed(reason),
+                (None, None) => Entry::Begun,
+            };
+            read.entries.insert(item, entry);
+        } else if let Ok(Asked { items }) = serde_json::from_slice(&line) {
+            read.items_asked = Some(items);
         }
-        whole += count as u64;
+        read.whole += count as u64;
     }
 }
 
@@ -198,7 +307,7 @@ mod tests {
 
     fn folder_with(journal: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(NAME), journal).unwrap();
+        std::fs::write(folder.path().join("journal.jsonl"), journal).unwrap();
         folder
     }
 
@@ -207,15 +316,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("a.txt");
         std::fs::write(&output, "abc").unwrap();
-        let mut journal = Journal::open(folder.path()).unwrap();
+        let mut journal = Journal::open(folder.path(), None).unwrap();
         assert!(!journal.knows("a"));
         journal.begin("a", "k").unwrap();
         assert!(journal.knows("a") && !journal.is_done("a", "k"));
         journal.finish("a", "k", std::slice::from_ref(&output)).unwrap();
-        assert!(matches!(Journal::open(folder.path()), Err(JournalError::Busy(_))));
+        assert!(matches!(Journal::open(folder.path(), None), Err(JournalError::Busy(_))));
         drop(journal);
 
-        let journal = Journal::open(folder.path()).unwrap();
+        let journal = Journal::open(folder.path(), None).unwrap();
         assert!(journal.is_done("a", "k") && !journal.is_done("a", "other") && !journal.is_done("b", "k"));
         std::fs::write(&output, "abcd").unwrap();
         assert!(!journal.is_done("a", "k"));
@@ -229,11 +338,11 @@ mod tests {
         let last = "{\"item\":\"b\",\"key\":\"k\",\"outputs\":[]}";
         for cut in 0..=last.len() {
             let folder = folder_with(&format!("{lines}{}", &last[..cut]));
-            let mut journal = Journal::open(folder.path()).unwrap();
+            let mut journal = Journal::open(folder.path(), None).unwrap();
             assert!(journal.is_done("a", "k") && !journal.knows("b"), "cut at {cut}");
             journal.finish("b", "k", &[]).unwrap();
             drop(journal);
-            let text = std::fs::read_to_string(folder.path().join(NAME)).unwrap();
+            let text = std::fs::read_to_string(folder.path().join("journal.jsonl")).unwrap();
             assert_eq!(text, format!("{lines}{last}\n"), "cut at {cut}");
         }
     }
@@ -242,8 +351,8 @@ mod tests {
     fn a_torn_header_is_written_again() {
         for cut in 0..HEADER.len() {
             let folder = folder_with(&HEADER[..cut]);
-            drop(Journal::open(folder.path()).unwrap());
-            assert_eq!(std::fs::read_to_string(folder.path().join(NAME)).unwrap(), HEADER);
+            drop(Journal::open(folder.path(), None).unwrap());
+            assert_eq!(std::fs::read_to_string(folder.path().join("journal.jsonl")).unwrap(), HEADER);
         }
     }
 
@@ -251,7 +360,7 @@ mod tests {
     fn a_damaged_line_in_the_middle_costs_its_item_only() {
         let good = |item| format!("{{\"item\":\"{item}\",\"key\":\"k\",\"outputs\":[]}}\n");
         let folder = folder_with(&format!("{HEADER}{}\0\u{fffd}]\n{}", good("a"), good("b")));
-        let journal = Journal::open(folder.path()).unwrap();
+        let journal = Journal::open(folder.path(), None).unwrap();
         assert!(journal.is_done("a", "k") && journal.is_done("b", "k"));
     }
 
@@ -259,8 +368,8 @@ mod tests {
     fn a_file_of_somebody_else_is_left_alone() {
         for text in ["dear diary\n", "dear diary", "{\"journal\":\"other\"}\n", "\n"] {
             let folder = folder_with(text);
-            assert!(matches!(Journal::open(folder.path()), Err(JournalError::NotOurs(_))), "{text:?}");
-            assert_eq!(std::fs::read_to_string(folder.path().join(NAME)).unwrap(), text);
+            assert!(matches!(Journal::open(folder.path(), None), Err(JournalError::NotOurs(_))), "{text:?}");
+            assert_eq!(std::fs::read_to_string(folder.path().join("journal.jsonl")).unwrap(), text);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::choice::Choice;
 use crate::journal::{Journal, JournalError};
 use crate::key::{Content, Recipe};
 
@@ -82,38 +83,52 @@ pub struct Summary {
     pub skipped: usize,
     /// Items that failed, with the reason.
     pub failed: Vec<(String, String)>,
+    /// Whether the run was stopped before its end.
+    pub stopped: bool,
 }
 
-/// Runs `work` over the items that the journal does not know to be done, and notes each that is.
+/// Runs `work` over the chosen items that the journal does not know to be done, and notes each that is.
 ///
-/// `work` returns the paths it wrote, all of them whole (see [`crate::write_whole`]); its error, and even its panic,
-/// is that item's failure. Done items are skipped with `force` too: it only allows to overwrite files
-/// that no run made here. An error is returned when the journal itself cannot be kept.
+/// `work` returns the paths it wrote, all of them whole (see [`crate::write_whole`]), or nothing where it was stopped,
+/// which ends the run; its error, and even its panic, is that item's failure. Done items are skipped with `force` too: it
+/// only allows to overwrite files that no run made here. An error is returned when the journal itself cannot be kept.
 pub fn run<T, E: Display>(
     items: &[Item<T>],
     recipe: &Recipe,
     journal: &mut Journal,
-    force: bool,
-    mut work: impl FnMut(&Job<'_, T>) -> Result<Vec<PathBuf>, E>,
+    choice: Choice,
+    mut work: impl FnMut(&Job<'_, T>) -> Result<Option<Vec<PathBuf>>, E>,
     mut on_event: impl FnMut(Event<'_>),
 ) -> Result<Summary, JournalError> {
     let mut summary = Summary::default();
     let mut seen = HashSet::new();
     let folder = journal.folder().to_path_buf();
-    for (index, item) in items.iter().enumerate() {
+    let is_chosen = |journal: &Journal, (index, item): &(usize, &Item<T>)| {
+        choice.shard.is_none_or(|shard| shard.has(*index))
+            && (!choice.failed_only || journal.has_failed(&item.id))
+    };
+    let chosen: Vec<&Item<T>> =
+        items.iter().enumerate().filter(|pair| is_chosen(journal, pair)).map(|(_, item)| item).collect();
+    if !choice.failed_only {
+        journal.ask(chosen.len())?;
+    }
+    for (index, item) in chosen.iter().copied().enumerate() {
         let id = item.id.as_str();
-        let mut fail = |reason: String| {
+        let mut fail = |journal: &mut Journal, key: &str, reason: String| {
             on_event(Event::Failed { id, reason: &reason });
-            summary.failed.push((id.to_string(), reason));
+            summary.failed.push((id.to_string(), reason.clone()));
+            journal.fail(id, key, &reason)
         };
         if !seen.insert(id) {
-            fail("another item of this run has the same name".to_string());
+            let reason = "another item of this run has the same name".to_string();
+            on_event(Event::Failed { id, reason: &reason });
+            summary.failed.push((id.to_string(), reason));
             continue;
         }
         let key = match recipe.key(&item.content) {
             Ok(key) => key,
             Err(error) => {
-                fail(unreadable(&item.content, &error));
+                fail(journal, "", unreadable(&item.content, &error))?;
                 continue;
             }
         };
@@ -122,36 +137,41 @@ pub fn run<T, E: Display>(
             summary.skipped += 1;
             continue;
         }
-        let job = Job { item, key: &key, folder: &folder, replace: force || journal.knows(id) };
-        match attempt(journal, &job, &mut work, || on_event(Event::Begun { id, index, total: items.len() }))?
-        {
-            Ok(outputs) => {
+        let job = Job { item, key: &key, folder: &folder, replace: choice.force || journal.knows(id) };
+        on_event(Event::Begun { id, index, total: chosen.len() });
+        match attempt(journal, &job, &mut work)? {
+            Ok(None) => {
+                summary.stopped = true;
+                break;
+            }
+            Ok(Some(outputs)) => {
                 on_event(Event::Done { id, outputs: &outputs });
                 summary.done += 1;
             }
             Err(reason) => {
                 on_event(Event::Failed { id, reason: &reason });
+                journal.fail(id, &key, &reason)?;
                 summary.failed.push((id.to_string(), reason));
             }
         }
     }
+    journal.list_failures()?;
     Ok(summary)
 }
 
 fn attempt<T, E: Display>(
     journal: &mut Journal,
     job: &Job<'_, T>,
-    work: &mut impl FnMut(&Job<'_, T>) -> Result<Vec<PathBuf>, E>,
-    begun: impl FnOnce(),
-) -> Result<Result<Vec<PathBuf>, String>, JournalError> {
-    begun();
+    work: &mut impl FnMut(&Job<'_, T>) -> Result<Option<Vec<PathBuf>>, E>,
+) -> Result<Result<Option<Vec<PathBuf>>, String>, JournalError> {
     journal.begin(&job.item.id, job.key)?;
     let result = {
         let _here = InItem::enter();
         catch_unwind(AssertUnwindSafe(|| work(job)))
     };
     let outputs = match result {
-        Ok(Ok(outputs)) => outputs,
+        Ok(Ok(None)) => return Ok(Ok(None)),
+        Ok(Ok(Some(outputs))) => outputs,
         // The alternate form of `anyhow` errors is the whole chain.
         Ok(Err(error)) => return Ok(Err(format!("{error:#}"))),
         Err(payload) => {
@@ -159,7 +179,7 @@ fn attempt<T, E: Display>(
         }
     };
     match journal.finish(&job.item.id, job.key, &outputs) {
-        Ok(()) => Ok(Ok(outputs)),
+        Ok(()) => Ok(Ok(Some(outputs))),
         Err(error @ JournalError::NoOutput { .. }) => Ok(Err(error.to_string())),
         Err(error) => Err(error),
     }

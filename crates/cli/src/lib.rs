@@ -31,6 +31,7 @@
 //! ```
 //!
 //! - `args` the argument groups that an app flattens into its own `Args`
+//! - `batches` many inputs into a folder, and how far that has come
 //! - `values` readers of the numbers behind flags
 //! - `compute` device, number format, threads and seed
 //! - `start` what is set up before anything else: clock, panic line, Ctrl-C
@@ -41,6 +42,7 @@
 //! - `models`, `completions` verbs that all apps have
 
 mod args;
+mod batches;
 mod completions;
 mod compute;
 mod exit;
@@ -52,6 +54,7 @@ mod start;
 pub mod values;
 
 pub use args::{ModelArgs, OutputArgs, SamplingArgs, TalkArgs, Target, TrainArgs};
+pub use batches::{BatchArgs, Outcome, StatusCommand, each_in};
 pub use completions::CompletionsCommand;
 pub use compute::{ComputeArgs, Device, Dtype};
 pub use exit::{Exit, StdoutClosed, Usage, exit_of, parse, parse_from, report, report_line, usage};

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use batch::{Content, Event, Item, Journal};
+use batch::{Content, Item};
 use cli::{Exit, Progress, Target, Timings, print_bytes, print_json, print_path, usage};
 use image_gen::Autoencoder;
 use image_gen::recipe::{Recipe, Source};
@@ -59,6 +59,7 @@ struct Line<'a> {
 
 /// Makes what was asked for.
 pub fn run(args: &GenerateArgs) -> Result<Exit> {
+    args.shares.fit(&args.output.target())?;
     args.compute.apply()?;
     let tasks = tasks(args)?;
     let places = places(args, tasks.len())?;
@@ -326,7 +327,6 @@ impl Run<'_> {
             "told": !args.no_metadata,
         });
         let recipe = batch::Recipe::new(&self.studio.weights, &options, SCHEMA)?;
-        let mut journal = Journal::open(folder)?;
         let items: Vec<Item<Task>> = self
             .names(tasks)
             .into_iter()
@@ -337,32 +337,20 @@ impl Run<'_> {
                 payload: task.clone(),
             })
             .collect();
-        let summary = batch::run(
-            &items,
-            &recipe,
-            &mut journal,
-            args.output.force,
-            |job| {
-                let path = job.output("png");
-                let made = self.to_file(&job.item.payload, &path, job.replace).map(|_| vec![path]);
-                made.map_err(|error| cli::report_line(&error))
-            },
-            |event| match event {
-                Event::Failed { id, reason } => self.progress.error(format!("{id}: {reason}")),
-                Event::Skipped { id } => self.progress.detail(format!("{id}: done before")),
-                _ => {}
-            },
-        )?;
-        if args.grid && summary.failed.is_empty() {
+        let at = (&args.output, &args.shares);
+        let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "made", |job| {
+            let path = job.output("png");
+            self.to_file(&job.item.payload, &path, job.replace)?;
+            Ok(Some(vec![path]))
+        })?;
+        if args.grid && outcome.whole {
             let read = |item: &Item<Task>| {
                 picture(&folder.join(format!("{}.png", item.id))).map(|(picture, _)| picture)
             };
             let pictures: Vec<Pixels> = items.iter().map(read).collect::<Result<_>>()?;
             self.write_grid(&pictures, &folder.join("grid.png"), true)?;
         }
-        let (done, skipped, failed) = (summary.done, summary.skipped, summary.failed.len());
-        self.progress.status(format!("{done} made, {skipped} done before, {failed} failed"));
-        Ok(Exit::from(&summary))
+        Ok(outcome.exit)
     }
 
     /// The prompt's words and the seed that was asked for, or else a number, so that the same command goes on where it

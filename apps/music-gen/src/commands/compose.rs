@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
-use batch::{Content, FileSet, Item, Journal, Recipe};
+use batch::{Content, FileSet, Item, Recipe};
 use cli::{Exit, Progress, SamplingArgs, StdoutClosed, Timings, print_bytes, print_json, print_path, usage};
 use hub::Resolved;
 use media::score::Score;
@@ -15,7 +15,7 @@ use music_gen::sound::soundfont::Font;
 use music_gen::{Composer, Given, Kind, Piece, Request, corpus, hear, render, sound};
 use serde::Serialize;
 
-use super::places::{Places, Plan, each_in, path_of};
+use super::places::{Places, Plan, path_of};
 use crate::cli::ComposeArgs;
 
 /// Grows when the form of the output does.
@@ -225,7 +225,6 @@ impl Session<'_> {
 
     fn to_folder(&self, tasks: &[Task], folder: &Path) -> Result<Exit> {
         let recipe = self.recipe()?;
-        let mut journal = Journal::open(folder)?;
         let items: Vec<Item<Task>> = self
             .names(tasks)
             .into_iter()
@@ -239,10 +238,11 @@ impl Session<'_> {
                 payload: task.clone(),
             })
             .collect();
-        let force = self.args.output.force;
-        each_in(&items, &recipe, &mut journal, force, &self.progress, "composed", |job| {
-            self.to_files(&job.item.payload, &folder.join(&job.item.id), &Kind::USUAL, job.replace)
-        })
+        let at = (&self.args.output, &self.args.shares);
+        let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "composed", |job| {
+            self.to_files(&job.item.payload, &folder.join(&job.item.id), &Kind::USUAL, job.replace).map(Some)
+        })?;
+        Ok(outcome.exit)
     }
 
     /// A seed that was asked for is part of the name, so that further pieces can be added to a folder;

@@ -32,6 +32,7 @@ pub const WANTS: &[Want<'static>] = &[
 
 /// `music-gen [PROMPT...]`: the model's folder says whether it writes notes or makes sound.
 pub fn run(args: &ComposeArgs) -> Result<Exit> {
+    args.shares.fit(&args.output.target())?;
     args.compute.apply()?;
     if args.model.model == "embedded" {
         compose::refuse_sound(args)?;

@@ -4,8 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
-use batch::{Event, Item, Job, Journal, Recipe};
-use cli::{Exit, OutputArgs, Progress, Target, usage};
+use cli::{OutputArgs, Target, usage};
 use music_gen::Kind;
 
 /// Where the pieces go.
@@ -130,35 +129,6 @@ pub fn path_of(base: &Path, kind: Kind) -> PathBuf {
     name.push(".");
     name.push(kind.extension());
     name.into()
-}
-
-/// Makes one item a piece in a folder: what an earlier run has done is skipped, what fails is told and the rest finished.
-/// `verb` is what was done with each.
-pub fn each_in<P>(
-    items: &[Item<P>],
-    recipe: &Recipe,
-    journal: &mut Journal,
-    force: bool,
-    progress: &Progress,
-    verb: &str,
-    work: impl Fn(&Job<'_, P>) -> Result<Vec<PathBuf>>,
-) -> Result<Exit> {
-    let one_line = |work: Result<Vec<PathBuf>>| work.map_err(|error| cli::report_line(&error));
-    let summary = batch::run(
-        items,
-        recipe,
-        journal,
-        force,
-        |job| one_line(work(job)),
-        |event| match event {
-            Event::Failed { id, reason } => progress.error(format!("{id}: {reason}")),
-            Event::Skipped { id } => progress.detail(format!("{id}: done before")),
-            _ => {}
-        },
-    )?;
-    let (done, skipped, failed) = (summary.done, summary.skipped, summary.failed.len());
-    progress.status(format!("{done} {verb}, {skipped} done before, {failed} failed"));
-    Ok(Exit::from(&summary))
 }
 
 fn exists(path: &Path) -> anyhow::Error {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
-use batch::{Content, Item, Journal, Recipe};
+use batch::{Content, Item, Recipe};
 use cli::{Exit, Progress, StdoutClosed, Timings, print_bytes, print_json, print_path, usage};
 use hub::Resolved;
 use models::decoding::Sampling;
@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::codes::{usual, write};
 use super::given;
-use super::places::{Places, Plan, each_in};
+use super::places::{Places, Plan};
 use crate::cli::ComposeArgs;
 
 /// Grows when the form of the output does.
@@ -328,7 +328,6 @@ impl Session<'_> {
 
     fn to_folder(&self, tasks: &[Task], folder: &Path) -> Result<Exit> {
         let recipe = self.recipe()?;
-        let mut journal = Journal::open(folder)?;
         let item = |task: &Task| Item {
             id: task.name.clone(),
             content: match &task.given {
@@ -339,10 +338,11 @@ impl Session<'_> {
         };
         let items: Vec<Item<Task>> = tasks.iter().map(item).collect();
         let kinds = usual(self.args.playing.picture);
-        let force = self.args.output.force;
-        each_in(&items, &recipe, &mut journal, force, &self.progress, "played", |job| {
-            self.to_files(&job.item.payload, &folder.join(&job.item.id), kinds, job.replace)
-        })
+        let at = (&self.args.output, &self.args.shares);
+        let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "played", |job| {
+            self.to_files(&job.item.payload, &folder.join(&job.item.id), kinds, job.replace).map(Some)
+        })?;
+        Ok(outcome.exit)
     }
 
     fn recipe(&self) -> Result<Recipe> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use batch::{Content, Event as Step, Input, Item, Journal, Recipe, Wanted};
+use batch::{Content, Input, Item, Recipe, Wanted};
 use cli::{Exit, Progress, Target, Timings, print_json, print_line, print_text, usage};
 use media::subtitles::Layout;
 use serde::Serialize;
@@ -59,6 +59,7 @@ struct Heard {
 
 /// Writes down what was asked for.
 pub fn run(args: &TranscribeArgs) -> Result<Exit> {
+    args.shares.fit(&args.output.target())?;
     args.compute.apply()?;
     let inputs = inputs(args)?;
     let formats = formats(args)?;
@@ -221,7 +222,6 @@ impl Run<'_> {
             "damaged": self.args.damaged,
         });
         let recipe = Recipe::new(&self.name, &options, SCHEMA)?;
-        let mut journal = Journal::open(folder)?;
         let content = |input: &Input| match input.path.as_os_str() == "-" {
             true => Content::Bytes(Vec::new()),
             false => Content::File(input.path.clone()),
@@ -231,40 +231,25 @@ impl Run<'_> {
             .zip(inputs)
             .map(|(id, input)| Item { id, content: content(input), payload: input.path.clone() })
             .collect();
-        let summary = batch::run(
-            &items,
-            &recipe,
-            &mut journal,
-            self.args.output.force,
-            |job| {
-                let made = (|| {
-                    let heard = self.hear(&job.item.payload, &mut |_| true)?;
-                    let mut written = Vec::new();
-                    for format in formats {
-                        let path = job.output(format.extension());
-                        let text = write(&heard.transcript, *format, &self.layout);
-                        batch::write_bytes(&path, text.as_bytes(), job.replace)?;
-                        written.push(path);
-                    }
-                    let told = match self.args.output.talk.json {
-                        true => print_json(&self.line(&job.item.payload, &heard, written.clone())),
-                        false => written.iter().try_for_each(cli::print_path),
-                    };
-                    // The files are what counts: the rest is written though nobody reads their names.
-                    told.or_else(|error| if error.is::<cli::StdoutClosed>() { Ok(()) } else { Err(error) })?;
-                    Ok(written)
-                })();
-                made.map_err(|error: anyhow::Error| cli::report_line(&error))
-            },
-            |event| match event {
-                Step::Failed { id, reason } => self.progress.error(format!("{id}: {reason}")),
-                Step::Skipped { id } => self.progress.detail(format!("{id}: done before")),
-                _ => {}
-            },
-        )?;
-        let (done, skipped, failed) = (summary.done, summary.skipped, summary.failed.len());
-        self.progress.status(format!("{done} written, {skipped} done before, {failed} failed"));
-        Ok(Exit::from(&summary))
+        let at = (&self.args.output, &self.args.shares);
+        let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "written", |job| {
+            let heard = self.hear(&job.item.payload, &mut |_| true)?;
+            let mut written = Vec::new();
+            for format in formats {
+                let path = job.output(format.extension());
+                let text = write(&heard.transcript, *format, &self.layout);
+                batch::write_bytes(&path, text.as_bytes(), job.replace)?;
+                written.push(path);
+            }
+            let told = match self.args.output.talk.json {
+                true => print_json(&self.line(&job.item.payload, &heard, written.clone())),
+                false => written.iter().try_for_each(cli::print_path),
+            };
+            // The files are what counts: the rest is written though nobody reads their names.
+            told.or_else(|error| if error.is::<cli::StdoutClosed>() { Ok(()) } else { Err(error) })?;
+            Ok(Some(written))
+        })?;
+        Ok(outcome.exit)
     }
 
     fn tell(&self, heard: &Heard) {

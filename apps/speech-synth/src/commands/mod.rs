@@ -1,5 +1,6 @@
 //! What each verb does at the terminal.
 
+pub mod evaluate;
 mod sink;
 pub mod speak;
 mod subtitles;

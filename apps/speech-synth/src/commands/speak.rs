@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use ::speech_synth::{Request, Said, Voice, Word, Writing, speak};
 use anyhow::{Context, Error, Result, bail};
-use batch::{Event, Item, Journal, Recipe};
+use batch::{Item, Recipe};
 use cli::{Exit, Progress, Source, StdoutClosed, Timings, print_json, print_path};
 use serde::Serialize;
 
@@ -66,6 +66,7 @@ struct Line<'a> {
 
 /// Speaks what was asked for.
 pub fn run(args: &SpeakArgs) -> Result<Exit> {
+    args.shares.fit(&args.output.target())?;
     args.compute.apply()?;
     let sources = sources(args)?;
     let (places, format) = places(args, sources.len())?;
@@ -240,44 +241,22 @@ impl Run<'_> {
     /// What an earlier run has done is skipped, what fails is told and the rest finished.
     fn to_folder(&self, sources: &[Source], folder: &Path) -> Result<Exit> {
         let recipe = self.recipe()?;
-        let mut journal = Journal::open(folder)?;
         let items: Vec<Item<Source>> = (Source::names(sources).into_iter().zip(sources))
             .map(|(id, source)| Item { id, content: source.content(), payload: source.clone() })
             .collect();
         let kind = self.args.subtitles.as_deref().map(Kind::of).transpose()?;
-        let mut stopped = false;
-        let summary = batch::run(
-            &items,
-            &recipe,
-            &mut journal,
-            self.args.output.force,
-            |job| {
-                if stopped {
-                    return Err("stopped".to_string());
-                }
-                let path = job.output(extension(self.form.format));
-                let times = kind.map(|kind| job.output(kind.extension()));
-                let made = self
-                    .to_file(&job.item.payload, &path, times.as_deref(), job.replace)
-                    .map_err(|error| cli::report_line(&error))?;
-                match made.broken {
-                    Some(error) => Err(cli::report_line(&error)),
-                    None if made.said.whole => Ok([path].into_iter().chain(times).collect()),
-                    None => {
-                        stopped = true;
-                        Err("stopped".to_string())
-                    }
-                }
-            },
-            |event| match event {
-                Event::Failed { id, reason } => self.progress.error(format!("{id}: {reason}")),
-                Event::Skipped { id } => self.progress.detail(format!("{id}: done before")),
-                _ => {}
-            },
-        )?;
-        let (done, skipped, failed) = (summary.done, summary.skipped, summary.failed.len());
-        self.progress.status(format!("{done} spoken, {skipped} done before, {failed} failed"));
-        Ok(if stopped { Exit::Interrupted } else { Exit::from(&summary) })
+        let at = (&self.args.output, &self.args.shares);
+        let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "spoken", |job| {
+            let path = job.output(extension(self.form.format));
+            let times = kind.map(|kind| job.output(kind.extension()));
+            let made = self.to_file(&job.item.payload, &path, times.as_deref(), job.replace)?;
+            match made.broken {
+                Some(error) => Err(error),
+                None if made.said.whole => Ok(Some([path].into_iter().chain(times).collect())),
+                None => Ok(None),
+            }
+        })?;
+        Ok(outcome.exit)
     }
 
     /// What decides the outcome, beside the text.

@@ -2,9 +2,10 @@
 //!
 //! - `spelling`: words, pauses and given phonemes -> symbols
 //! - `corpus`: recordings and their texts; `labels`: when their phones are spoken, where that is known
-//! - `train`: fits a voice to them
+//! - `train`: fits a voice to them; `evaluate`: how near it comes to them
 
 pub mod corpus;
+pub mod evaluate;
 mod labels;
 mod spelling;
 pub mod train;
@@ -99,6 +100,21 @@ impl Own {
             bail!("the voice makes no sound: its samples are no numbers");
         }
         Ok(sound)
+    }
+
+    /// How samples become frames.
+    pub fn analysis(&self) -> &Analysis {
+        &self.analysis
+    }
+
+    /// What spells English.
+    pub fn lexicon(&self) -> &Lexicon {
+        &self.lexicon
+    }
+
+    /// The voice's symbols.
+    pub fn symbols(&self) -> &Symbols {
+        &self.symbols
     }
 
     /// Where the net computes.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use batch::{Content, Event, Item, Journal, Recipe};
+use batch::{Content, Item, Recipe};
 use cli::{Exit, Progress, Target, Timings, print_json, print_line, print_text, usage};
 use models::decoding::{Constraint, LogitFilter, Sampling};
 use models::tokens::chat::Message;
@@ -94,6 +94,7 @@ struct Line<'a> {
 
 /// Generates what was asked for.
 pub fn run(args: &GenerateArgs) -> Result<Exit> {
+    args.shares.fit(&args.output.target())?;
     args.compute.apply()?;
     let tasks = tasks(args)?;
     let target = args.output.target();
@@ -300,7 +301,6 @@ impl Run<'_> {
             "json_schema": self.args.json_schema, "regex": self.args.regex,
         });
         let recipe = Recipe::new(&self.name, &options, SCHEMA)?;
-        let mut journal = Journal::open(folder)?;
         let names = self.names(tasks);
         let content = |task: &Task| match &task.source {
             Source::File(path) | Source::Messages(path) => Content::File(path.clone()),
@@ -312,24 +312,11 @@ impl Run<'_> {
             .zip(tasks)
             .map(|(id, task)| Item { id, content: content(task), payload: task.clone() })
             .collect();
-        let summary = batch::run(
-            &items,
-            &recipe,
-            &mut journal,
-            self.args.output.force,
-            |job| {
-                let made = self.to_file(&job.item.payload, &job.output("txt"), job.replace);
-                made.map_err(|error| cli::report_line(&error))
-            },
-            |event| match event {
-                Event::Failed { id, reason } => self.progress.error(format!("{id}: {reason}")),
-                Event::Skipped { id } => self.progress.detail(format!("{id}: done before")),
-                _ => {}
-            },
-        )?;
-        let (done, skipped, failed) = (summary.done, summary.skipped, summary.failed.len());
-        self.progress.status(format!("{done} written, {skipped} done before, {failed} failed"));
-        Ok(Exit::from(&summary))
+        let at = (&self.args.output, &self.args.shares);
+        let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "written", |job| {
+            self.to_file(&job.item.payload, &job.output("txt"), job.replace).map(Some)
+        })?;
+        Ok(outcome.exit)
     }
 
     /// Files keep their names, prompts are numbered, and of several answers each has its number behind.

@@ -8,7 +8,7 @@ use ::translate::detect::detect;
 use ::translate::partial::Partial;
 use ::translate::{Direction, Hop, Model, Segment, Text, languages};
 use anyhow::{Context, Result, anyhow, bail};
-use batch::{Content, Event, Item, Journal, Recipe};
+use batch::{Content, Item, Recipe};
 use cli::{Exit, ModelArgs, Progress, Source, Target, Timings, print_json, print_line, print_text, usage};
 use media::document::{self, Document, Kind};
 use serde::Serialize;
@@ -71,6 +71,7 @@ struct Made {
 
 /// Translates what was asked for.
 pub fn run(args: &TranslateArgs) -> Result<Exit> {
+    args.shares.fit(&args.output.target())?;
     args.compute.apply()?;
     let sources = sources(args)?;
     let target = args.output.target();
@@ -376,40 +377,20 @@ impl Run<'_> {
     /// What an earlier run has done is skipped, what fails is told and the rest finished.
     fn to_folder(&self, sources: &[Source], folder: &Path) -> Result<Exit> {
         let recipe = self.recipe()?;
-        let mut journal = Journal::open(folder)?;
         let items: Vec<Item<Source>> = (Source::names(sources).into_iter().zip(sources))
             .map(|(id, source)| Item { id, content: source.content(), payload: source.clone() })
             .collect();
-        let mut stopped = false;
-        let summary = batch::run(
-            &items,
-            &recipe,
-            &mut journal,
-            self.args.output.force,
-            |job| {
-                let source = &job.item.payload;
-                let extension = match source {
-                    Source::File(path) => path.extension().unwrap_or_default().to_string_lossy().into_owned(),
-                    _ => "txt".into(),
-                };
-                match self.to_file(source, &job.output(&extension), job.replace) {
-                    Ok(Some(path)) => Ok(vec![path]),
-                    Ok(None) => {
-                        stopped = true;
-                        Err("stopped".to_string())
-                    }
-                    Err(error) => Err(cli::report_line(&error)),
-                }
-            },
-            |event| match event {
-                Event::Failed { id, reason } => self.progress.error(format!("{id}: {reason}")),
-                Event::Skipped { id } => self.progress.detail(format!("{id}: done before")),
-                _ => {}
-            },
-        )?;
-        let (done, skipped, failed) = (summary.done, summary.skipped, summary.failed.len());
-        self.progress.status(format!("{done} written, {skipped} done before, {failed} failed"));
-        Ok(if stopped { Exit::Interrupted } else { Exit::from(&summary) })
+        let at = (&self.args.output, &self.args.shares);
+        let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "written", |job| {
+            let source = &job.item.payload;
+            let extension = match source {
+                Source::File(path) => path.extension().unwrap_or_default().to_string_lossy().into_owned(),
+                _ => "txt".into(),
+            };
+            let path = self.to_file(source, &job.output(&extension), job.replace)?;
+            Ok(path.map(|path| vec![path]))
+        })?;
+        Ok(outcome.exit)
     }
 
     fn print_lines(&self, source: &Source, made: &Made, output: Option<&Path>) -> Result<()> {
