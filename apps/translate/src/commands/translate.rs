@@ -246,8 +246,8 @@ impl Run<'_> {
         }
     }
 
-    /// A document in the other language; nothing where Ctrl-C stopped it. With `out` what is done is kept beside it, and
-    /// what an earlier run has done is taken from there.
+    /// A document in the other language; nothing where Ctrl-C stopped it. With `out` what is done of a long one is kept
+    /// beside it, and what an earlier run has done is taken from there.
     fn document(&self, source: &Source, out: Option<&Path>) -> Result<Option<Made>> {
         let began = Instant::now();
         let name = source.name();
@@ -258,7 +258,9 @@ impl Run<'_> {
         self.warn(&name, segments);
         let mut partial = None;
         let mut done = Vec::new();
-        if let Some(out) = out {
+        // what is done in one go has nothing to be kept on the way
+        let at_once = WINDOW * usize::from(self.args.batch);
+        if let Some(out) = out.filter(|_| segments.len() > at_once) {
             let key = self.recipe()?.key(&Content::Bytes(bytes))?;
             let (file, earlier) = Partial::open(out, &key)?;
             (partial, done) = (Some(file), earlier);
@@ -276,7 +278,7 @@ impl Run<'_> {
         };
         let bar = self.progress.bar(size(segments) as u64, "translating");
         let hops = self.hops();
-        for window in segments[done.len()..].chunks(WINDOW * usize::from(self.args.batch)) {
+        for window in segments[done.len()..].chunks(at_once) {
             let before = size(&segments[..done.len()]);
             let found = ::translate::document::segments(&hops, window, &mut |part| {
                 bar.set((before + part) as u64);
@@ -363,7 +365,12 @@ impl Run<'_> {
         }
         batch::write_bytes(path, &bytes, force)?;
         let partial = Partial::path(path);
-        std::fs::remove_file(&partial).with_context(|| partial.display().to_string())?;
+        match std::fs::remove_file(&partial) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| partial.display().to_string());
+            }
+            _ => {}
+        }
         let told = match self.args.output.talk.json {
             true => self.print_lines(source, &made, Some(path)),
             false => cli::print_path(path),
