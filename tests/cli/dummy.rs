@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 
 use clap::{Args, Parser, Subcommand};
-use cli::{CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, SamplingArgs, TrainArgs};
+use cli::{
+    CompletionsCommand, ComputeArgs, ManCommand, ModelArgs, ModelsCommand, OutputArgs, SamplingArgs,
+    TrainArgs,
+};
 
 /// Says things again
 #[derive(Parser, Debug)]
@@ -46,6 +49,8 @@ pub enum Verb {
     },
     Models(ModelsCommand),
     Completions(CompletionsCommand),
+    /// Print the manual page
+    Man(ManCommand),
 }
 
 /// The command line `dummy WORDS`, parsed as `cli::parse` does it.

@@ -95,6 +95,7 @@ fn say(words: &str) -> anyhow::Result<Exit> {
     match dummy.verb {
         Some(Verb::Models(command)) => command.run("music-gen", Some(EMBEDDED), &[])?,
         Some(Verb::Completions(command)) => command.run::<Dummy>()?,
+        Some(Verb::Man(command)) => command.run::<Dummy>()?,
         _ => {
             let progress = Progress::new(&dummy.say.output.talk);
             let found = dummy.say.model.resolve(Some(EMBEDDED), &[], &progress)?;
@@ -244,6 +245,15 @@ fn models_are_listed_shown_found_and_refused() {
         assert_eq!((code, stdout.as_str(), stderr.lines().count()), (Some(1), "", 1), "{words}: {stderr}");
         assert!(stderr.starts_with("error: "), "{stderr}");
     }
+}
+
+#[test]
+fn manual_pages_are_for_man() {
+    let (code, page, _) = ended(start("man", None));
+    assert!(code == Some(0) && page.contains(".TH dummy 1") && page.contains("threads"), "{page}");
+    let (code, page, _) = ended(start("man models", None));
+    assert!(code == Some(0) && page.contains("dummy\\-models"), "{page}");
+    assert_eq!(ended(start("man nothing", None)).0, Some(2));
 }
 
 #[test]

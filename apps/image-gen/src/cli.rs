@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cli::{
-    BatchArgs, CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, StatusCommand,
-    TalkArgs, TrainArgs, values,
+    BatchArgs, CompletionsCommand, ComputeArgs, ManCommand, ModelArgs, ModelsCommand, OutputArgs,
+    StatusCommand, TalkArgs, TrainArgs, values,
 };
 use models::diffusion::NAMES;
 
@@ -48,6 +48,8 @@ pub enum Verb {
     Models(ModelsCommand),
     /// Print a completion script for a shell
     Completions(CompletionsCommand),
+    /// Print the manual page of the app or of a verb
+    Man(ManCommand),
 }
 
 /// `image-gen [PROMPT...]`

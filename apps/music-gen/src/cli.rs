@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use cli::{
-    BatchArgs, CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, SamplingArgs,
-    StatusCommand, TalkArgs, TrainArgs, values,
+    BatchArgs, CompletionsCommand, ComputeArgs, ManCommand, ModelArgs, ModelsCommand, OutputArgs,
+    SamplingArgs, StatusCommand, TalkArgs, TrainArgs, values,
 };
 use media::score::{Key, Metre};
 use music_gen::corpus::Source;
@@ -49,6 +49,8 @@ pub enum Verb {
     Models(ModelsCommand),
     /// Print a completion script for a shell
     Completions(CompletionsCommand),
+    /// Print the manual page of the app or of a verb
+    Man(ManCommand),
 }
 
 /// `music-gen [PROMPT...]`

@@ -8,7 +8,8 @@ use ::recommend::methods::Kind;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cli::{
-    CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, TalkArgs, TrainArgs, values,
+    CompletionsCommand, ComputeArgs, ManCommand, ModelArgs, ModelsCommand, OutputArgs, TalkArgs, TrainArgs,
+    values,
 };
 use models::nets::sasrec::Norm;
 
@@ -44,6 +45,8 @@ pub enum Verb {
     Models(ModelsCommand),
     /// Print a completion script for a shell
     Completions(CompletionsCommand),
+    /// Print the manual page of the app or of a verb
+    Man(ManCommand),
 }
 
 /// `recommend`

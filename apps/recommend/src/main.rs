@@ -44,5 +44,6 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Verb::Compare(compare)) => commands::compare::run(&compare),
         Some(Verb::Models(models)) => models.run("recommend", EMBEDDED, commands::WANTS).map(Exit::from),
         Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
+        Some(Verb::Man(man)) => man.run::<Cli>().map(Exit::from),
     }
 }

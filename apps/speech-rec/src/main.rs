@@ -48,5 +48,6 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Verb::Status(status)) => status.run(),
         Some(Verb::Models(models)) => models.run("speech-rec", EMBEDDED, commands::WANTS).map(Exit::from),
         Some(Verb::Completions(completions)) => completions.run::<Cli>().map(Exit::from),
+        Some(Verb::Man(man)) => man.run::<Cli>().map(Exit::from),
     }
 }

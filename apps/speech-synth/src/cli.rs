@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cli::{
-    BatchArgs, CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, StatusCommand,
-    TalkArgs, TrainArgs, values,
+    BatchArgs, CompletionsCommand, ComputeArgs, ManCommand, ModelArgs, ModelsCommand, OutputArgs,
+    StatusCommand, TalkArgs, TrainArgs, values,
 };
 use media::wav::Depth;
 
@@ -40,6 +40,8 @@ pub enum Verb {
     Models(ModelsCommand),
     /// Print a completion script for a shell
     Completions(CompletionsCommand),
+    /// Print the manual page of the app or of a verb
+    Man(ManCommand),
 }
 
 /// `speech-synth train`

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cli::{
-    BatchArgs, CompletionsCommand, ComputeArgs, ModelArgs, ModelsCommand, OutputArgs, SamplingArgs,
-    StatusCommand, TalkArgs, TrainArgs, values,
+    BatchArgs, CompletionsCommand, ComputeArgs, ManCommand, ModelArgs, ModelsCommand, OutputArgs,
+    SamplingArgs, StatusCommand, TalkArgs, TrainArgs, values,
 };
 use media::document;
 
@@ -43,6 +43,8 @@ pub enum Verb {
     Models(ModelsCommand),
     /// Print a completion script for a shell
     Completions(CompletionsCommand),
+    /// Print the manual page of the app or of a verb
+    Man(ManCommand),
 }
 
 /// What is done about words that go round and round.

@@ -55,7 +55,7 @@ pub mod values;
 
 pub use args::{ModelArgs, OutputArgs, SamplingArgs, TalkArgs, Target, TrainArgs};
 pub use batches::{BatchArgs, Outcome, StatusCommand, each_in};
-pub use completions::CompletionsCommand;
+pub use completions::{CompletionsCommand, ManCommand};
 pub use compute::{ComputeArgs, Device, Dtype};
 pub use exit::{Exit, StdoutClosed, Usage, exit_of, parse, parse_from, report, report_line, usage};
 pub use models::{ModelsCommand, ModelsVerb};
