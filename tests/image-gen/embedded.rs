@@ -35,10 +35,8 @@ fn colours_are_those_that_are_asked_for() {
     // red less blue of what is not see-through
     let warmth = |colour: &str| {
         let prompt = format!("a {colour} potion");
-        must(
-            &folder,
-            &[&prompt, "--count", "6", "--seed", "1", "--steps", "16", "--transparent", "--scale", "1", "-o", colour],
-        );
+        let few = ["--count", "6", "--seed", "1", "--steps", "16", "--transparent", "--scale", "1"];
+        must(&folder, &[&[prompt.as_str()], &few[..], &["-o", colour]].concat());
         let of = |number: u32| {
             let picture = read(folder.join(format!("{colour}-{number}.png")));
             let seen: Vec<&[u8]> = picture.rgba.chunks_exact(4).filter(|pixel| pixel[3] > 127).collect();

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod binary;
+mod embedded;
 mod learning;
 mod parity;
 

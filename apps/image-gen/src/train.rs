@@ -86,15 +86,13 @@ impl Shape {
             ..unet::Config::default()
         };
         // all of the data is gone at the last time, so that dark and bright pictures can be made (Lin et al., 2024)
+        // and noise that comes anew at each step mends what a small net got wrong in the steps before
         let scheduler = diffusion::Config {
-            class: Some("DDIMScheduler".into()),
+            class: Some("EulerAncestralDiscreteScheduler".into()),
             num_train_timesteps: Some(1000),
             beta_schedule: Some("squaredcos_cap_v2".into()),
             prediction_type: Some("v_prediction".into()),
             timestep_spacing: Some("trailing".into()),
-            clip_sample: Some(true),
-            clip_sample_range: Some(1.),
-            set_alpha_to_one: Some(true),
             ..diffusion::Config::default()
         };
         Nets { patch, text, unet, scheduler }
@@ -219,7 +217,7 @@ const MOST_SIGNAL: f64 = 5.;
 const LOOKED_AT: usize = 256;
 /// Steps and guidance of the sheet's pictures.
 const SHEET_STEPS: usize = 20;
-const SHEET_GUIDANCE: f64 = 4.;
+const SHEET_GUIDANCE: f64 = 2.;
 
 /// How much the velocity of a time weighs, `alpha` of whose square is signal. Those that are nearly all noise weigh as much
 /// as any: there the words alone decide what the picture will be.
@@ -298,13 +296,14 @@ impl Pictures<'_> {
         let denoiser = Denoiser { unet: &self.unet, told: &told, guidance, beside: None };
         let places = nets.size() as usize / nets.patch;
         let mut rng = Rng::new(self.plan.options.seed);
-        let noise = rng.normal_tensor((prompts.len(), nets.unet.in_channels, places, places), self.device)?;
+        let mut noise =
+            || rng.normal_tensor((prompts.len(), nets.unet.in_channels, places, places), self.device);
         let mut sampler = Sampler::new(&nets.scheduler, SHEET_STEPS)?;
-        let begin = (noise * sampler.first_noise())?;
+        let begin = (noise()? * sampler.first_noise())?;
         let xs = sampler.run(
             0,
             &begin,
-            &mut || candle_core::bail!("a sampler that draws"),
+            &mut noise,
             &mut |xs, time| Ok(denoiser.predict(xs, time)?.detach()),
             &mut |step| Ok(step.made),
         )?;
@@ -390,7 +389,7 @@ const TOKEN_KINDS: usize = 3000;
 
 /// What a model asks for where its user does not.
 const STEPS: usize = 30;
-const GUIDANCE: f64 = 4.;
+const GUIDANCE: f64 = 2.;
 
 /// Writes what a training gave in diffusers' layout; weights in f16. `tokenizer` is the files of that folder.
 ///
@@ -429,7 +428,7 @@ pub fn write(folder: &Path, plan: &Plan, fitted: &Fitted, tokenizer: &[(String, 
         "feature_extractor": [null, null],
         "requires_safety_checker": false,
         "safety_checker": [null, null],
-        "scheduler": ["diffusers", "DDIMScheduler"],
+        "scheduler": ["diffusers", plan.nets.scheduler.class],
         "text_encoder": ["transformers", "CLIPTextModel"],
         "tokenizer": ["transformers", "CLIPTokenizer"],
         "unet": ["diffusers", "UNet2DConditionModel"],
