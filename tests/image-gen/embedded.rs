@@ -52,5 +52,5 @@ fn colours_are_those_that_are_asked_for() {
 #[test]
 fn its_card_and_licence_come_along() {
     let told = must(&folder("embedded-card"), &["models", "show", "embedded"]);
-    assert!(told.contains("CC0"), "{told}");
+    assert!(told.contains("cc0-1.0"), "{told}");
 }
