@@ -173,3 +173,13 @@ fn english_is_said_in_french() {
     assert!(!text(folder.join("said.fr.txt")).contains("-->"));
     assert_eq!(run_with(&folder, "say-in-french", &["digits.wav", "said.mp3"], &[]).status.code(), Some(2));
 }
+
+#[test]
+fn prompts_become_one_picture() {
+    let folder = folder("sprites");
+    std::fs::write(folder.join("prompts.txt"), "a red dragon\na book\n").unwrap();
+    done(&folder, "sprite-sheet", &["prompts.txt", "sheet.png", "--seed", "1", "--steps", "2", "-q"]);
+    assert!(std::fs::read(folder.join("sheet.png")).unwrap().starts_with(b"\x89PNG"));
+    assert!(folder.join("sheet.d/journal.jsonl").is_file());
+    assert_eq!(run_with(&folder, "sprite-sheet", &["prompts.txt", "sheet.jpg"], &[]).status.code(), Some(2));
+}
