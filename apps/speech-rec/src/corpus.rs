@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use batch::{Wanted, expand};
 use media::audio::{self, Audio};
 use media::subtitles::{Cue, parse_srt, parse_vtt};
+use studio::learning::keep_aside;
 
 use crate::sound::RATE;
 
@@ -93,16 +94,7 @@ pub fn read(paths: &[PathBuf], window: f64, held_out: f64) -> Result<Corpus, Str
             clips.extend(found.clips(list, window, &mut corpus.skipped));
         }
     }
-    let mut owed = 0.5;
-    for clip in clips {
-        owed += held_out;
-        if owed >= 1. {
-            owed -= 1.;
-            corpus.held_out.push(clip);
-        } else {
-            corpus.train.push(clip);
-        }
-    }
+    (corpus.train, corpus.held_out) = keep_aside(clips, held_out);
     match (corpus.train.is_empty(), corpus.skipped.first()) {
         (false, _) => Ok(corpus),
         (true, Some(why)) => Err(format!("there is nothing to learn from: {why}")),

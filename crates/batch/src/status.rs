@@ -33,7 +33,13 @@ pub struct Status {
 pub fn status(folder: &Path) -> Result<Status, JournalError> {
     let io = |source| JournalError::Io { path: folder.to_path_buf(), source };
     let mut names: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(JournalError::None(folder.to_path_buf()));
+        }
+        entries => entries.map_err(io)?,
+    };
+    for entry in entries {
         let entry = entry.map_err(io)?;
         if journal::is_name(&entry.file_name().to_string_lossy()) {
             names.push(entry.path());

@@ -78,6 +78,21 @@ impl<C: DeserializeOwned> Base<C> {
     }
 }
 
+/// Keeps a share of what there is to learn aside, evenly spread: what is left, and what is kept aside.
+pub fn keep_aside<T>(items: impl IntoIterator<Item = T>, share: f64) -> (Vec<T>, Vec<T>) {
+    let (mut left, mut aside, mut owed) = (Vec::new(), Vec::new(), 0.5);
+    for item in items {
+        owed += share;
+        if owed >= 1. {
+            owed -= 1.;
+            aside.push(item);
+        } else {
+            left.push(item);
+        }
+    }
+    (left, aside)
+}
+
 /// The flags as a training's options, with the highest learning rates of a new net and of one that goes on.
 ///
 /// # Errors

@@ -34,10 +34,9 @@ pub fn run(args: &Train) -> Result<Exit> {
         None => Config { width: args.width, ..config(args.sample_rate) },
     };
     config.validate()?;
-    let english = english(base.as_ref().map(|base| &base.files))?;
+    let spelling = spelling(base.as_ref().map(|base| &base.files))?;
+    let lexicon = Lexicon::open(spelling.clone())?;
     let out = &args.train.out;
-    learning::prepare(&out.join(ENGLISH), &english)?;
-    let lexicon = Lexicon::open(Files::Dir(out.join(ENGLISH)))?;
     let corpus = recordings(args, &config, &lexicon, &progress)?;
     if base.is_none() {
         measure(&mut config, &corpus.train);
@@ -55,17 +54,23 @@ pub fn run(args: &Train) -> Result<Exit> {
         train(&corpus, &plan, weights, out, &device, &mut on_look, on_step)
     })?;
     let Some(fitted) = fitted else { return Ok(Exit::Interrupted) };
-    learning::keep(out, &fitted, "sum of the parts' losses", || write(out, &plan, &fitted, &english))?;
+    learning::keep(out, &fitted, "sum of the parts' losses", || {
+        write(out, &plan, &fitted, &files(&spelling)?)
+    })?;
     tell(args, &corpus, &fitted, &progress)
 }
 
 /// What spells English: a base's own files, else those that are built in.
-fn english(base: Option<&Files>) -> Result<Vec<(String, Vec<u8>)>> {
-    let files = match (base, crate::SPELLING) {
-        (Some(files), _) => files.below(ENGLISH),
-        (None, Some(built_in)) => Files::Static(built_in.into()),
+fn spelling(base: Option<&Files>) -> Result<Files> {
+    match (base, crate::SPELLING) {
+        (Some(files), _) => Ok(files.below(ENGLISH)),
+        (None, Some(built_in)) => Ok(Files::Static(built_in.into())),
         (None, None) => bail!("what spells English is not built in: give a voice with --base"),
-    };
+    }
+}
+
+/// To travel with what is learned.
+fn files(files: &Files) -> Result<Vec<(String, Vec<u8>)>> {
     let there = SPELLING.into_iter().filter(|name| files.has(name));
     there.map(|name| Ok((name.to_string(), files.read(name, LARGEST)?))).collect()
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
+use studio::learning::keep_aside;
 
 use super::labels::{self, Label, Sound};
 use super::{Spelling, Symbols};
@@ -76,22 +77,15 @@ pub fn read(paths: &[PathBuf], reader: &Reader, held_out: f64) -> Result<Corpus>
         .par_iter()
         .map(|line| reader.clip(line).map_err(|why| format!("{}: {why:#}", line.id)))
         .collect();
-    let mut corpus = Corpus::default();
-    let mut owed = 0.5;
+    let (mut clips, mut skipped) = (Vec::new(), Vec::new());
     for clip in made {
         match clip {
-            Err(why) => corpus.skipped.push(why),
-            Ok(clip) => {
-                owed += held_out;
-                if owed >= 1. {
-                    owed -= 1.;
-                    corpus.held_out.push(clip);
-                } else {
-                    corpus.train.push(clip);
-                }
-            }
+            Ok(clip) => clips.push(clip),
+            Err(why) => skipped.push(why),
         }
     }
+    let (train, held_out) = keep_aside(clips, held_out);
+    let corpus = Corpus { train, held_out, skipped };
     match (corpus.train.is_empty(), corpus.skipped.first()) {
         (false, _) => Ok(corpus),
         (true, Some(why)) => bail!("there is nothing to learn from: {why}"),
