@@ -22,6 +22,7 @@ mod search;
 mod seq2seq;
 mod t5;
 mod tokens;
+mod torch_files;
 mod translation;
 mod unet;
 mod vae;

@@ -54,7 +54,7 @@ fn voice() -> String {
     root().join("shared/golden/vits/mms").display().to_string()
 }
 
-const ALL: [&str; 7] = [
+const ALL: [&str; 8] = [
     "transcribe-folder",
     "subtitle-videos",
     "translate-documents",
@@ -62,6 +62,7 @@ const ALL: [&str; 7] = [
     "sprite-sheet",
     "music-library",
     "say-in-french",
+    "convert-checkpoint",
 ];
 
 #[test]

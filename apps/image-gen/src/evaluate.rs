@@ -17,7 +17,9 @@ use crate::pixels;
 const FEWEST: usize = 16;
 const WIDTH: usize = 32;
 const STEPS: u64 = 1500;
-const BATCH: usize = 32;
+/// Pictures of a micro-batch, and how many of these a step has: they are computed side by side.
+const BATCH: usize = 16;
+const PARTS: usize = 2;
 /// Pictures closer than this, in parts of the range and over what is visible in either, are taken for copies.
 pub const COPY: f64 = 0.04;
 
@@ -62,6 +64,7 @@ impl Judge {
             weight_decay: 0.05,
             average: Some(0.995),
             held_out_every: 0,
+            micro_batches: PARTS,
             ..Options::default()
         };
         let mut task = Kinds { judge: &judge, known };

@@ -6,8 +6,18 @@ use cli::{ModelArgs, Progress};
 use hub::{Embedded, Location, Resolved, Want};
 use models::checkpoint::Files;
 
+/// The weights of a repository in transformers' layout, or the file that names the files they are in.
+pub const WEIGHTS: Want<'static> = Want::required(&[
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+]);
+/// The files that such a file names.
+pub const SHARDS: Want<'static> = Want::optional(&["model-*-of-*.safetensors", "pytorch_model-*-of-*.bin"]);
+
 /// Weights in one file as transformers and diffusers name it, or the file that names those of several.
-const WEIGHTS: [&str; 10] = [
+const PLACES: [&str; 14] = [
     "model.safetensors",
     "diffusion_pytorch_model.safetensors",
     "model.safetensors.index.json",
@@ -18,6 +28,10 @@ const WEIGHTS: [&str; 10] = [
     "diffusion_pytorch_model.fp16.safetensors.index.json",
     "model.safetensors.index.fp16.json",
     "diffusion_pytorch_model.safetensors.index.fp16.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "diffusion_pytorch_model.bin",
+    "diffusion_pytorch_model.bin.index.json",
 ];
 /// No index of weights is larger, and no weights that are hashed from memory.
 const LIMIT: u64 = 1 << 32;
@@ -42,7 +56,7 @@ pub fn files(location: &Location, beside: &str) -> Result<Files> {
 /// # Errors
 /// Files that are missing or cannot be read.
 pub fn identity(files: &Files) -> Result<String> {
-    let weights = WEIGHTS.into_iter().find(|name| files.has(name)).unwrap_or(WEIGHTS[0]);
+    let weights = PLACES.into_iter().find(|name| files.has(name)).unwrap_or(PLACES[0]);
     let content = match files {
         Files::Dir(folder) => Content::File(folder.join(weights)),
         files => Content::Bytes(files.read(weights, LIMIT)?),
@@ -95,13 +109,13 @@ mod tests {
         ));
         let there = files(&Location::Dir(folder.path().into()), "").unwrap();
         assert!(identity(&there).is_err());
-        std::fs::write(folder.path().join(WEIGHTS[2]), "{}").unwrap();
+        std::fs::write(folder.path().join(PLACES[2]), "{}").unwrap();
         let of_index = identity(&there).unwrap();
-        std::fs::write(folder.path().join(WEIGHTS[0]), "{}").unwrap();
+        std::fs::write(folder.path().join(PLACES[0]), "{}").unwrap();
         assert_eq!(identity(&there).unwrap(), of_index);
-        std::fs::write(folder.path().join(WEIGHTS[0]), "more").unwrap();
+        std::fs::write(folder.path().join(PLACES[0]), "more").unwrap();
         assert_ne!(identity(&there).unwrap(), of_index);
-        const INSIDE: &[(&str, &[u8])] = &[(WEIGHTS[0], b"more")];
+        const INSIDE: &[(&str, &[u8])] = &[(PLACES[0], b"more")];
         let inside = files(&Location::Embedded(INSIDE), "").unwrap();
         assert_eq!(identity(&inside).unwrap(), identity(&there).unwrap());
     }

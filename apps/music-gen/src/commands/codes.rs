@@ -21,8 +21,8 @@ use crate::cli::{Codes, ComposeArgs};
 /// What a repository must hold to have a codec: one of its own, or a MusicGen.
 pub const WANTS: &[Want<'static>] = &[
     Want::required(&["config.json"]),
-    Want::required(&["model.safetensors", "model.safetensors.index.json"]),
-    Want::optional(&["model-*-of-*.safetensors"]),
+    studio::model::WEIGHTS,
+    studio::model::SHARDS,
     Want::optional(&["README.md"]),
     Want::optional(&["LICENSE*"]),
 ];

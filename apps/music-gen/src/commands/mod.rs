@@ -21,8 +21,8 @@ use crate::cli::ComposeArgs;
 pub const WANTS: &[Want<'static>] = &[
     Want::required(&["config.json"]),
     Want::required(&["music.json", "tokenizer.json", "spiece.model"]),
-    Want::required(&["model.safetensors", "model.safetensors.index.json"]),
-    Want::optional(&["model-*-of-*.safetensors"]),
+    studio::model::WEIGHTS,
+    studio::model::SHARDS,
     Want::optional(&["generation_config.json"]),
     Want::optional(&["preprocessor_config.json"]),
     Want::optional(&["tokenizer_config.json"]),

@@ -14,9 +14,9 @@ use crate::cli::{self as typed, TranscribeArgs};
 /// What a repository must hold to be a model of this app.
 pub const WANTS: &[Want<'static>] = &[
     Want::required(&["config.json"]),
-    Want::required(&["model.safetensors", "model.safetensors.index.json"]),
+    studio::model::WEIGHTS,
     Want::required(&["tokenizer.json", "vocab.json"]),
-    Want::optional(&["model-*-of-*.safetensors"]),
+    studio::model::SHARDS,
     Want::optional(&["merges.txt"]),
     Want::optional(&["added_tokens.json"]),
     Want::optional(&["tokenizer_config.json"]),

@@ -8,16 +8,16 @@ mod target;
 pub mod train;
 
 use ::speech_synth::Voice;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use cli::{ComputeArgs, ModelArgs, Progress};
 use hub::{Resolved, Want};
 
 /// What a repository must hold to be a voice of this app.
 pub const WANTS: &[Want<'static>] = &[
     Want::required(&["config.json"]),
-    Want::required(&["model.safetensors", "model.safetensors.index.json"]),
+    studio::model::WEIGHTS,
     Want::optional(&["vocab.json"]),
-    Want::optional(&["model-*-of-*.safetensors"]),
+    studio::model::SHARDS,
     Want::optional(&["tokenizer_config.json"]),
     Want::optional(&["special_tokens_map.json"]),
     Want::optional(&["added_tokens.json"]),
@@ -28,11 +28,6 @@ pub const WANTS: &[Want<'static>] = &[
 
 /// Finds the voice and loads it.
 fn load(model: &ModelArgs, compute: &ComputeArgs, progress: &Progress) -> Result<(Voice, Resolved)> {
-    if model.model == "embedded" && crate::EMBEDDED.is_none() {
-        bail!(
-            "no voice is built in yet: name one, such as --model mms-tts-eng (a download of 145 MB), or a folder that holds one"
-        );
-    }
     let (device, dtype) = (compute.device.to_string(), compute.dtype.to_string());
     studio::model::load(model, crate::EMBEDDED, WANTS, progress, |place| Voice::load(place, &device, &dtype))
 }

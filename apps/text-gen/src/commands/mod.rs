@@ -17,9 +17,9 @@ use crate::cli::GenerateArgs;
 /// What a repository must hold to be a model of this app.
 pub const WANTS: &[Want<'static>] = &[
     Want::required(&["config.json"]),
-    Want::required(&["model.safetensors", "model.safetensors.index.json"]),
+    studio::model::WEIGHTS,
     Want::required(&["tokenizer.json", "tokenizer.model", "vocab.json"]),
-    Want::optional(&["model-*-of-*.safetensors"]),
+    studio::model::SHARDS,
     Want::optional(&["merges.txt"]),
     Want::optional(&["tokenizer_config.json"]),
     Want::optional(&["generation_config.json"]),

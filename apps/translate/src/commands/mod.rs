@@ -12,9 +12,9 @@ use hub::{Resolved, Want};
 /// What a repository must hold to be a model of this app.
 pub const WANTS: &[Want<'static>] = &[
     Want::required(&["config.json"]),
-    Want::required(&["model.safetensors", "model.safetensors.index.json"]),
+    studio::model::WEIGHTS,
     Want::required(&["tokenizer.json", "source.spm", "sentencepiece.bpe.model", "spiece.model"]),
-    Want::optional(&["model-*-of-*.safetensors"]),
+    studio::model::SHARDS,
     Want::optional(&["target.spm"]),
     Want::optional(&["vocab.json"]),
     Want::optional(&["target_vocab.json"]),

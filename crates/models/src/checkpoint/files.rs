@@ -113,6 +113,7 @@ impl Files {
 pub(super) enum Bytes {
     Mapped(Mmap),
     Static(&'static [u8]),
+    Owned(Vec<u8>),
 }
 
 impl Deref for Bytes {
@@ -122,6 +123,7 @@ impl Deref for Bytes {
         match self {
             Bytes::Mapped(mapped) => mapped,
             Bytes::Static(bytes) => bytes,
+            Bytes::Owned(bytes) => bytes,
         }
     }
 }

@@ -83,8 +83,8 @@ fn check(file: &str, name: &str, entry: Entry, data: usize, offset: usize) -> Re
     Ok(Stored { dtype, shape, bytes: offset + begin..offset + end })
 }
 
-// bytes of a value
-fn width(dtype: &str) -> Option<usize> {
+/// The bytes of a value of a number format.
+pub fn width(dtype: &str) -> Option<usize> {
     match dtype {
         "BOOL" | "U8" | "I8" | "F8_E5M2" | "F8_E4M3" | "F8_E8M0" => Some(1),
         "U16" | "I16" | "F16" | "BF16" => Some(2),

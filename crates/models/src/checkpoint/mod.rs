@@ -1,4 +1,5 @@
-//! A model's files: `config.json`, weights as safetensors in one file or several, and whatever lies beside them.
+//! A model's files: `config.json`, weights as safetensors or as `torch.save` writes them, in one file or several, and whatever
+//! lies beside them.
 //!
 //! The files are a folder in the layout of the Hugging Face hub, or bytes inside the program; both take the same
 //! road. Nothing in them is trusted: each size, offset and name is checked before it is used.
@@ -7,16 +8,18 @@ mod files;
 pub mod gguf;
 mod header;
 mod save;
+mod torch;
 mod weight_norm;
 mod weights;
 
 pub use files::Files;
 pub use header::Stored;
-pub use save::{save, save_diffusers};
+pub use save::{save, save_diffusers, save_weights};
 
 use crate::vars::VarBuilder;
 use candle_core::{DType, Device, Result};
 use serde::de::DeserializeOwned;
+use std::path::Path;
 use std::sync::Arc;
 use weights::{Backend, Weights};
 
@@ -28,9 +31,21 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Reads and checks the headers of `model.safetensors`, or of the files that `model.safetensors.index.json`
-    /// names; where neither is there, of what diffusers names `diffusion_pytorch_model`, or of either's `fp16` variant.
+    /// names; where neither is there, of what diffusers names `diffusion_pytorch_model`, of either's `fp16` variant, or of
+    /// PyTorch's own `pytorch_model.bin`, of which nothing is executed.
     pub fn open(files: Files) -> Result<Self> {
         let weights = Arc::new(Weights::open(&files)?);
+        Ok(Self { files, weights })
+    }
+
+    /// Reads and checks the header of one file of weights, of any name: safetensors, or what `torch.save` wrote.
+    pub fn open_file(path: &Path) -> Result<Self> {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str()))
+        else {
+            refuse!("{}: not the name of a file", path.display().to_string().escape_debug());
+        };
+        let files = Files::Dir(folder.to_path_buf());
+        let weights = Arc::new(Weights::open_file(&files, name)?);
         Ok(Self { files, weights })
     }
 

@@ -1,5 +1,8 @@
-//! Writes a model as a folder that the hub's other programs read too.
+//! Writes a model as a folder, or its weights as one file, that the hub's other programs read too.
 
+use super::Checkpoint;
+use super::header::{Stored, width};
+use super::weights::tensor;
 use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
 use serde::Serialize;
@@ -28,6 +31,41 @@ pub fn save_diffusers(
     dtype: DType,
 ) -> Result<()> {
     write(dir, "diffusion_pytorch_model.safetensors", &json_of(dir, config)?, tensors, dtype)
+}
+
+/// Writes all tensors of a checkpoint as one safetensors file at `path`, whole or not at all: as they are stored, or floats
+/// converted to `dtype`. The order is safetensors' own: wide number formats first, then by name.
+///
+/// # Errors
+/// A number format that safetensors does not have, values beyond f16, a disk that cannot be written.
+pub fn save_weights(path: &Path, checkpoint: &Checkpoint, dtype: Option<DType>) -> Result<()> {
+    let asked = dtype.map(spelling).transpose()?.map(|(in_header, _)| in_header);
+    let format = |stored: &Stored| match asked {
+        Some(asked) if stored.float().is_some() => asked.to_string(),
+        _ => stored.dtype.clone(),
+    };
+    let mut tensors: Vec<_> =
+        checkpoint.tensors().map(|(name, stored)| (format(stored), name, stored)).collect();
+    tensors.sort_by_key(|(format, name, _)| (std::cmp::Reverse(width(format)), *name));
+    let described = tensors.iter().map(|(format, name, stored)| {
+        let count = stored.shape.iter().product::<usize>();
+        (*name, format.as_str(), stored.shape.as_slice(), count * width(format).unwrap_or(0))
+    });
+    let header = header(described);
+    replace(path, |file| {
+        file.write_all(&header)?;
+        for (format, name, stored) in &tensors {
+            let raw = checkpoint.weights.bytes(name)?;
+            match (dtype, stored.float()) {
+                (Some(dtype), Some(float)) if *format != stored.dtype => {
+                    let tensor = tensor(raw, float, DType::F32, &stored.shape, &Device::Cpu)?;
+                    file.write_all(&bytes(name, &tensor, dtype)?)?;
+                }
+                _ => file.write_all(raw)?,
+            }
+        }
+        Ok(())
+    })
 }
 
 // in the header and in config.json
@@ -71,25 +109,31 @@ fn write_weights(
     spelling: &str,
     dtype: DType,
 ) -> Result<()> {
+    let described = tensors.iter().map(|(name, tensor)| {
+        (name.as_str(), spelling, tensor.dims(), tensor.elem_count() * dtype.size_in_bytes())
+    });
+    file.write_all(&header(described))?;
+    for (name, tensor) in tensors {
+        file.write_all(&bytes(name, tensor, dtype)?)?;
+    }
+    Ok(())
+}
+
+/// What a file begins with, of tensors that follow in this order: name, number format, sizes, bytes.
+fn header<'a>(tensors: impl Iterator<Item = (&'a str, &'a str, &'a [usize], usize)>) -> Vec<u8> {
     let mut entries = serde_json::Map::new();
     entries.insert("__metadata__".to_string(), json!({ "format": "pt" }));
-    let mut end = 0;
-    for (name, tensor) in tensors {
-        let begin = end;
-        end += tensor.elem_count() * dtype.size_in_bytes();
-        let entry = json!({ "dtype": spelling, "shape": tensor.dims(), "data_offsets": [begin, end] });
-        entries.insert(name.clone(), entry);
+    let mut begin = 0;
+    for (name, format, shape, size) in tensors {
+        let entry = json!({ "dtype": format, "shape": shape, "data_offsets": [begin, begin + size] });
+        entries.insert(name.to_string(), entry);
+        begin += size;
     }
     let mut header = Value::Object(entries).to_string();
     while !header.len().is_multiple_of(8) {
         header.push(' ');
     }
-    file.write_all(&(header.len() as u64).to_le_bytes())?;
-    file.write_all(header.as_bytes())?;
-    for (name, tensor) in tensors {
-        file.write_all(&bytes(name, tensor, dtype)?)?;
-    }
-    Ok(())
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat()
 }
 
 fn bytes(name: &str, tensor: &Tensor, dtype: DType) -> Result<Vec<u8>> {

@@ -2,6 +2,7 @@
 
 use super::files::{Bytes, Files};
 use super::header::{self, Stored};
+use super::torch;
 use super::weight_norm;
 use crate::vars::Source;
 use candle_core::{DType, Device, Result, Shape, Tensor};
@@ -14,14 +15,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Weights in one file, or the file that names those in which they are: as transformers and diffusers save them, in full
-/// before in half precision.
-const PLACES: [(&str, &str); 6] = [
+/// before in half precision, and as safetensors before PyTorch's own.
+const PLACES: [(&str, &str); 8] = [
     ("model.safetensors", "model.safetensors.index.json"),
     ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors.index.json"),
     ("model.fp16.safetensors", "model.fp16.safetensors.index.json"),
     ("model.fp16.safetensors", "model.safetensors.index.fp16.json"),
     ("diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.fp16.safetensors.index.json"),
     ("diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.safetensors.index.fp16.json"),
+    ("pytorch_model.bin", "pytorch_model.bin.index.json"),
+    ("diffusion_pytorch_model.bin", "diffusion_pytorch_model.bin.index.json"),
 ];
 
 /// The files with tensors, and each tensor's place in them.
@@ -39,9 +42,9 @@ impl Weights {
     pub fn open(files: &Files) -> Result<Self> {
         for (single, index) in PLACES {
             if files.has(single) {
-                let (bytes, stored) = open(files, single)?;
-                let tensors = stored.into_iter().map(|(name, stored)| (name, (0, stored))).collect();
-                return Ok(Self { files: vec![(files.describe(single), bytes)], tensors });
+                let mut weights = Self { files: Vec::new(), tensors: BTreeMap::new() };
+                weights.add(files, single)?;
+                return Ok(weights);
             }
             if files.has(index) {
                 return Self::open_shards(files, index);
@@ -49,6 +52,13 @@ impl Weights {
         }
         let (single, index) = PLACES[0];
         refuse!("{}: there is no such file, and no {index} either", files.describe(single));
+    }
+
+    /// The tensors of one file, whatever its name.
+    pub fn open_file(files: &Files, name: &str) -> Result<Self> {
+        let mut weights = Self { files: Vec::new(), tensors: BTreeMap::new() };
+        weights.add(files, name)?;
+        Ok(weights)
     }
 
     fn open_shards(files: &Files, name: &str) -> Result<Self> {
@@ -60,27 +70,52 @@ impl Weights {
         let mut weights = Self { files: Vec::new(), tensors: BTreeMap::new() };
         for (file, names) in by_file {
             if !plain(&file) {
-                refuse!("{}: {file:?} is not the plain name of a safetensors file", files.describe(name));
+                refuse!("{}: {file:?} is not the plain name of a file of weights", files.describe(name));
             }
-            let (bytes, mut stored) = open(files, &file)?;
+            let mut shard = Self::open_file(files, &file)?;
             for tensor in names {
-                let Some(stored) = stored.remove(&tensor) else {
+                let Some((part, stored)) = shard.tensors.remove(&tensor) else {
                     refuse!("{}: no tensor {tensor:?}, which {name} places there", files.describe(&file));
                 };
-                weights.tensors.insert(tensor, (weights.files.len(), stored));
+                weights.tensors.insert(tensor, (weights.files.len() + part, stored));
             }
-            weights.files.push((files.describe(&file), bytes));
+            weights.files.append(&mut shard.files);
         }
         Ok(weights)
+    }
+
+    /// Adds all tensors of a file.
+    fn add(&mut self, files: &Files, name: &str) -> Result<()> {
+        let (described, bytes) = (files.describe(name), files.bytes(name)?);
+        let mut add = |bytes: Bytes, tensors: BTreeMap<String, Stored>| {
+            let file = self.files.len();
+            self.tensors.extend(tensors.into_iter().map(|(name, stored)| (name, (file, stored))));
+            self.files.push((described.clone(), bytes));
+        };
+        if name.ends_with(".safetensors") {
+            let tensors = header::parse(&described, &bytes)?;
+            add(bytes, tensors);
+        } else {
+            let found = torch::parse(&described, &bytes)?;
+            add(bytes, found.tensors);
+            add(Bytes::Owned(found.bytes), found.rearranged);
+        }
+        Ok(())
     }
 
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &Stored)> {
         self.tensors.iter().map(|(name, (_, stored))| (name.as_str(), stored))
     }
 
+    /// The bytes of a tensor as it is stored.
+    pub fn bytes(&self, name: &str) -> Result<&[u8]> {
+        Ok(self.find(name)?.2)
+    }
+
     fn find(&self, name: &str) -> Result<(&str, &Stored, &[u8])> {
         let Some((file, stored)) = self.tensors.get(name) else {
-            let files: Vec<_> = self.files.iter().map(|(file, _)| file.as_str()).collect();
+            let mut files: Vec<_> = self.files.iter().map(|(file, _)| file.as_str()).collect();
+            files.dedup();
             refuse!("{}: no tensor `{name}`, which the net needs", files.join(", "));
         };
         let (file, bytes) = &self.files[*file];
@@ -88,17 +123,10 @@ impl Weights {
     }
 }
 
-fn open(files: &Files, name: &str) -> Result<(Bytes, BTreeMap<String, Stored>)> {
-    let bytes = files.bytes(name)?;
-    let stored = header::parse(&files.describe(name), &bytes)?;
-    Ok((bytes, stored))
-}
-
+/// Whether an index may name such a file: nothing that leads elsewhere.
 fn plain(file: &str) -> bool {
-    file.len() > ".safetensors".len()
-        && file.ends_with(".safetensors")
-        && !file.contains(['/', '\\', ':', '\0'])
-        && !file.starts_with('.')
+    let of_weights = [".safetensors", ".bin"].iter().any(|end| file.len() > end.len() && file.ends_with(end));
+    of_weights && !file.contains(['/', '\\', ':', '\0']) && !file.starts_with('.')
 }
 
 /// Hands tensors to a net; what is stored as lengths and directions comes as the weight that it stands for.
