@@ -65,7 +65,7 @@ def main():
         (out / f"{name}.txt").write_text(sentence + "\n")
     texts = [out / f"{name}.txt" for name in names]
     say = [binaries / "speech-synth", "--model", voice, *texts, "-o", f"{ours}/", "--seed", "1", "--sample-rate", "16000", "-q"]
-    subprocess.run(say, check=True)
+    subprocess.run(say, check=True, stdout=subprocess.DEVNULL)
     for kind, folder in (("teacher", teacher), ("voice", ours)):
         files = [folder / f"{name}.wav" for name in names]
         hear = [binaries / "speech-rec", *files, "--language", "en", "--json", "-q"]

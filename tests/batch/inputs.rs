@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use batch::{Expanded, Wanted, expand};
+use batch::{Expanded, Input, Wanted, expand};
 
 /// `*` before a path: found in the folder, not named.
 fn check(found: &Expanded, root: &Path, expected: &[&str], problems: &[&str]) {
@@ -86,4 +86,13 @@ fn links_pipes_and_strange_names_are_met_calmly() {
             "x/self.wav: Too many levels of symbolic links (os error 40)",
         ],
     );
+
+    // in a batch they fail alone
+    let words = [root.join("x")];
+    let inputs = found.for_batch(&words).unwrap();
+    assert_eq!(inputs.len(), 6);
+    assert_eq!(inputs[4], Input { path: root.join("x/broken.wav"), root: Some(root.join("x")) });
+    let gone = [root.join("x"), root.join("gone.wav")];
+    let refused = look(root, &["x", "gone.wav"], true, &["wav"]).for_batch(&gone).unwrap_err();
+    assert_eq!(refused.0, root.join("gone.wav"));
 }

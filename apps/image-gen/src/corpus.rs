@@ -175,8 +175,7 @@ fn named(place: &Path, picture: &Path) -> String {
 /// A number from 0 to 1 that is the picture's own.
 fn share(picture: &Path) -> f64 {
     let name = picture.file_name().unwrap_or_default().to_string_lossy();
-    let hash =
-        name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let hash = training::hash(name.bytes());
     let mixed = (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     (mixed >> 11) as f64 / (1u64 << 53) as f64
 }

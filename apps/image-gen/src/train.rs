@@ -324,8 +324,7 @@ impl Task for Pictures<'_> {
             .train
             .iter()
             .flat_map(|example| example.caption.bytes().chain(example.pixels.rgba.iter().copied()));
-        let hash =
-            bytes.fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let hash = training::hash(bytes);
         let Plan { nets, batch, mirror, base, .. } = self.plan;
         let base = base.as_deref().map_or(String::new(), |base| format!(", from {base:.12}"));
         format!(

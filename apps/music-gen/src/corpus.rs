@@ -157,12 +157,7 @@ fn read_source(source: &Source, style: usize, share: f64, corpus: &mut Corpus) -
 
 /// The file's own name as a number, so that a moved folder is split alike.
 fn hash(name: &str) -> u64 {
-    fnv(name.rsplit(['/', '\\']).next().unwrap_or(name).bytes().map(u64::from))
-}
-
-/// FNV-1a over numbers.
-pub(crate) fn fnv(values: impl Iterator<Item = u64>) -> u64 {
-    values.fold(0xcbf2_9ce4_8422_2325, |hash, value| (hash ^ value).wrapping_mul(0x100_0000_01b3))
+    training::hash(name.rsplit(['/', '\\']).next().unwrap_or(name).bytes())
 }
 
 fn files_below(path: &Path) -> Result<Vec<PathBuf>, String> {

@@ -10,7 +10,7 @@ use models::layers::loss::{IGNORED, cross_entropy};
 use models::nets::llama::{Config, OneOrMany};
 use training::{Fitted, Loss, Options, Progress, Rng, Task, fit};
 
-use crate::corpus::{Corpus, Example, fnv};
+use crate::corpus::{Corpus, Example};
 use crate::grammar::Range;
 use crate::net::{Input, Inputs, Net, inputs};
 use crate::view::Shown;
@@ -188,16 +188,12 @@ impl Task for Music<'_> {
         let (layers, width, context) = (cfg.num_hidden_layers, cfg.hidden_size, cfg.max_position_embeddings);
         let tokens: usize = self.corpus.train.iter().map(|example| example.piece.len()).sum();
         let base = self.plan.base.as_deref().map_or(String::new(), |base| format!(", from {:.12}", base));
+        let tokens_of = self.corpus.train.iter().flat_map(|example| example.piece.tokens());
         format!(
             "{} pieces, {tokens} tokens {:016x}, {layers} layers of {width}, context {context}, batch {}, dropout {}, \
              shares {:?}{base}",
             pieces.join(", "),
-            fnv(self
-                .corpus
-                .train
-                .iter()
-                .flat_map(|example| example.piece.tokens())
-                .map(|token| token.id() as u64)),
+            training::hash(tokens_of.map(|token| token.id() as u64)),
             self.plan.batch,
             self.plan.dropout,
             self.plan.shares

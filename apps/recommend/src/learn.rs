@@ -120,8 +120,7 @@ fn options(plan: &Plan, length: &Length, steps: u64, data: &Data<'_>) -> Options
 /// What a run is told apart by.
 fn fingerprint(plan: &Plan, data: &Data<'_>) -> String {
     let ids = data.train.iter().flatten().chain(data.valid.iter().flat_map(|case| &case.targets));
-    let hash =
-        ids.fold(0xcbf2_9ce4_8422_2325u64, |hash, id| (hash ^ u64::from(*id)).wrapping_mul(0x100_0000_01b3));
+    let hash = training::hash(ids.copied());
     format!("{} histories {hash:016x}, {} items, {}", data.train.len(), data.items, plan.describe())
 }
 

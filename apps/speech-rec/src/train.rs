@@ -275,15 +275,7 @@ fn ctc_loss(
 impl Task for Speech<'_> {
     fn fingerprint(&self) -> String {
         let text = |clip: &Clip| format!("{} {} {}", clip.path.display(), clip.start, clip.text);
-        let hash = self
-            .corpus
-            .train
-            .iter()
-            .map(text)
-            .flat_map(String::into_bytes)
-            .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-            });
+        let hash = training::hash(self.corpus.train.iter().map(text).flat_map(String::into_bytes));
         let cfg = &self.plan.config;
         let base = self.plan.base.as_deref().map_or(String::new(), |base| format!(", from {base:.12}"));
         format!(

@@ -195,8 +195,7 @@ impl Text<'_> {
 
 impl Task for Text<'_> {
     fn fingerprint(&self) -> String {
-        let hash = (self.data.train.ids.iter())
-            .fold(0xcbf2_9ce4_8422_2325u64, |hash, id| (hash ^ *id as u64).wrapping_mul(0x100_0000_01b3));
+        let hash = training::hash(self.data.train.ids.iter().copied());
         let cfg = &self.plan.config;
         let (layers, width, context) = (cfg.num_hidden_layers, cfg.hidden_size, cfg.max_position_embeddings);
         let base = self.plan.base.as_deref().map_or(String::new(), |base| format!(", from {base:.12}"));

@@ -158,10 +158,8 @@ fn plain(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-// FNV-1a
 fn hash(pair: &Pair) -> u64 {
-    let bytes = pair.from.bytes().chain([0]).chain(pair.to.bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    training::hash(pair.from.bytes().chain([0]).chain(pair.to.bytes()))
 }
 
 #[cfg(test)]

@@ -276,9 +276,7 @@ impl Translating<'_> {
 
 impl Task for Translating<'_> {
     fn fingerprint(&self) -> String {
-        let ids = self.data.train.iter().flatten().flatten();
-        let hash = ids
-            .fold(0xcbf2_9ce4_8422_2325u64, |hash, id| (hash ^ u64::from(*id)).wrapping_mul(0x100_0000_01b3));
+        let hash = training::hash(self.data.train.iter().flatten().flatten().copied());
         let cfg = &self.plan.config;
         let base = self.plan.base.as_deref().map_or(String::new(), |base| format!(", from {base:.12}"));
         format!(

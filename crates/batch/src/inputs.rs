@@ -30,6 +30,24 @@ pub struct Expanded {
     pub problems: Vec<(PathBuf, String)>,
 }
 
+impl Expanded {
+    /// The inputs of a batch. What lies in a folder and cannot be read stands behind the others, to fail there alone.
+    ///
+    /// # Errors
+    /// The first of the words that leads to nothing, with the reason.
+    pub fn for_batch(self, words: &[PathBuf]) -> Result<Vec<Input>, (PathBuf, String)> {
+        let Self { mut inputs, problems } = self;
+        for (path, why) in problems {
+            if words.contains(&path) {
+                return Err((path, why));
+            }
+            let root = words.iter().find(|word| path.starts_with(word)).cloned();
+            inputs.push(Input { path, root });
+        }
+        Ok(inputs)
+    }
+}
+
 /// Looks into folders. Hidden files in them are left out, links are followed, and a folder that is
 /// reached twice (a loop of links) counts once.
 pub fn expand(words: &[PathBuf], wanted: &Wanted<'_>) -> Expanded {

@@ -97,11 +97,11 @@ fn named(word: &str, recursive: bool, extensions: &[&str]) -> Result<Vec<Source>
         return Ok(vec![Source::Stdin]);
     }
     if path.is_dir() {
-        let expanded = batch::expand(&[path.into()], &Wanted { recursive, extensions });
-        if let Some((path, why)) = expanded.problems.first() {
-            bail!("{}: {why}", path.display());
-        }
-        return Ok(expanded.inputs.into_iter().map(|input| Source::File(input.path)).collect());
+        let words = [path.into()];
+        return match batch::expand(&words, &Wanted { recursive, extensions }).for_batch(&words) {
+            Ok(inputs) => Ok(inputs.into_iter().map(|input| Source::File(input.path)).collect()),
+            Err((path, why)) => bail!("{}: {why}", path.display()),
+        };
     }
     if path.is_file() {
         return Ok(vec![Source::File(path.to_path_buf())]);

@@ -13,6 +13,7 @@
 //! - `side_by_side`: the micro-batches of a step, each on cores of its own
 //! - `ngram`: what a net that foretells tokens has to beat
 //! - `gradients`: the check that each variable of a net gets one
+//! - `hash`: what data are told apart by
 
 pub mod adamw;
 pub mod checkpoint;
@@ -21,6 +22,7 @@ mod epochs;
 mod error;
 mod fit;
 mod gradients;
+mod hash;
 mod ngram;
 mod options;
 mod random;
@@ -34,6 +36,7 @@ pub use epochs::Epochs;
 pub use error::{Error, Result};
 pub use fit::{Ending, Fitted, Loss, Progress, Task, fit};
 pub use gradients::assert_gradients;
+pub use hash::hash;
 pub use ngram::{NGram, NGramError};
 pub use options::Options;
 pub use random::Rng;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use batch::{Content, Input, Item, Recipe, Wanted};
 use cli::{Exit, Progress, Target, Timings, print_json, print_line, print_text, usage};
 use media::subtitles::Layout;
@@ -117,10 +117,7 @@ fn inputs(args: &TranscribeArgs) -> Result<Vec<Input>> {
         return Err(usage("--raw-rate is for stdin: give `-`"));
     }
     let expanded = batch::expand(&words, &Wanted { recursive: args.recursive, extensions: EXTENSIONS });
-    match expanded.problems.first() {
-        Some((path, why)) => bail!("{}: {why}", path.display()),
-        None => Ok(expanded.inputs),
-    }
+    expanded.for_batch(&words).map_err(|(path, why)| anyhow!("{}: {why}", path.display()))
 }
 
 /// What is written: as asked, or as the name behind `-o` says.

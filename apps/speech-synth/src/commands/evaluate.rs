@@ -1,11 +1,12 @@
 //! `speech-synth evaluate`: the table of a voice's card.
 
 use ::speech_synth::own::corpus::{self, Reader};
-use ::speech_synth::own::evaluate::{Distances, evaluate};
+use ::speech_synth::own::evaluate::{Distances, Made, evaluate};
 use ::speech_synth::{Request, Voice, speak};
 use anyhow::{Result, bail};
 use cli::{Exit, Progress, print_json, print_text};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::Instant;
 
 use crate::cli::Evaluate;
@@ -32,7 +33,10 @@ pub fn run(args: &Evaluate) -> Result<Exit> {
     let clips: Vec<_> = corpus.train.into_iter().step_by(step).collect();
     let seed = args.compute.seed.unwrap_or(0);
     let spinner = progress.spinner("speaking");
-    let distances = evaluate(own, &clips, seed)?;
+    let distances = evaluate(own, &clips, seed, &mut |made| match &args.sounds {
+        Some(folder) => keep(folder, made, own.config.sampling_rate),
+        None => Ok(()),
+    })?;
     let factor = real_time_factor(&voice, clips.iter().map(|clip| clip.text.clone()).take(20), seed)?;
     spinner.finish();
     if args.talk.json {
@@ -43,6 +47,19 @@ pub fn run(args: &Evaluate) -> Result<Exit> {
         print_text(&table(&distances, factor))?;
     }
     Ok(Exit::Done)
+}
+
+/// Writes the sound of a recording's frames and of its text.
+fn keep(folder: &Path, made: &Made, rate: u32) -> Result<()> {
+    let name = made.clip.id.replace('/', "_");
+    for (end, samples) in [("copy.wav", made.copy), ("wav", made.spoken)] {
+        batch::write_bytes(
+            &folder.join(format!("{name}.{end}")),
+            &media::wav::encode(samples, 1, rate)?,
+            true,
+        )?;
+    }
+    Ok(())
 }
 
 /// Seconds that a second of speech takes.

@@ -35,15 +35,31 @@ const COEFFICIENTS: usize = 24;
 /// What is so much below the loudest bin of a recording is silence, in nats.
 const RANGE: f32 = 6.9;
 
-/// Measures on recordings.
+/// What was made of a recording.
+pub struct Made<'a> {
+    /// The recording.
+    pub clip: &'a Clip,
+    /// Sound of its frames.
+    pub copy: &'a [f32],
+    /// Sound of its text, with its durations.
+    pub spoken: &'a [f32],
+}
+
+/// Measures on recordings; `on_made` gets what was made of each.
 ///
 /// # Errors
-/// Recordings that the voice's net cannot take.
-pub fn evaluate(own: &Own, clips: &[Clip], seed: u64) -> Result<Distances> {
+/// Recordings that the voice's net cannot take, and what `on_made` refuses.
+pub fn evaluate(
+    own: &Own,
+    clips: &[Clip],
+    seed: u64,
+    on_made: &mut dyn FnMut(&Made) -> Result<()>,
+) -> Result<Distances> {
     let mut sums = Sums::default();
     for clip in clips {
         let mut random = Generator::new(seed);
-        one(own, clip, &mut random, &mut sums)?;
+        let (copy, spoken) = one(own, clip, &mut random, &mut sums)?;
+        on_made(&Made { clip, copy: &copy, spoken: &spoken })?;
     }
     Ok(sums.means(clips.len()))
 }
@@ -86,7 +102,8 @@ impl Sums {
     }
 }
 
-fn one(own: &Own, clip: &Clip, random: &mut Generator, sums: &mut Sums) -> Result<()> {
+/// Adds what a recording tells; returns the sound of its frames and of its text.
+fn one(own: &Own, clip: &Clip, random: &mut Generator, sums: &mut Sums) -> Result<(Vec<f32>, Vec<f32>)> {
     let (config, analysis, net) = (&own.config, &own.analysis, &own.net);
     let (size, hop, count) = (config.frame_size(), config.hop_length, clip.pitch.len());
     let signs: &[Phone] = &clip.spelling.signs;
@@ -130,20 +147,21 @@ fn one(own: &Own, clip: &Clip, random: &mut Generator, sums: &mut Sums) -> Resul
     let noise = Tensor::from_vec(noise, (count, size), own.device())?;
     let spread = net.acoustic.spread(&states, &durations)?;
     let made = net.acoustic.sound(&noise, &spread, &[count], config.steps)?;
-    let made = analysis.signal(&sound(&made.flatten_all()?.to_vec1::<f32>()?, random)?)?;
-    let copy = analysis.signal(&copy)?;
+    let spoken = sound(&made.flatten_all()?.to_vec1::<f32>()?, random)?;
+    let made = analysis.signal(&spoken)?;
+    let copied = analysis.signal(&copy)?;
     for frame in (0..count).filter(|frame| is_heard(*frame)) {
         let bands = |frames: &[f32]| cepstrum(&frames[frame * size..][..config.mel_bands]);
         let real = bands(&clip.frames);
         sums.cepstral.add(distortion(&real, &bands(&made.frames)));
-        sums.copy_cepstral.add(distortion(&real, &bands(&copy.frames)));
+        sums.copy_cepstral.add(distortion(&real, &bands(&copied.frames)));
         let (a, b) = (clip.pitch[frame], made.pitch[frame]);
         sums.voicing.add(f64::from((a > 0.) != (b > 0.)));
         if a > 0. && b > 0. {
             sums.cents.add((1200. * f64::from(a / b).log2()).powi(2));
         }
     }
-    Ok(())
+    Ok((copy, spoken))
 }
 
 /// The first coefficients of the cosine series of a logarithmic spectrum, given as logarithms of its power at bands.

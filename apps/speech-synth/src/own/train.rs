@@ -10,7 +10,7 @@ use kernels::loss::{absolute_error, squared_error};
 use kernels::sum::sum;
 use models::checkpoint::{Checkpoint, Files, save};
 use models::layers::init;
-use models::nets::voice::{Analysis, Config, Phone, Voice, align};
+use models::nets::voice::{Amplitudes, Analysis, Config, Phone, Voice, align, fluctuation};
 use training::{Fitted, Loss, Options, Progress, Rng, Task, fit};
 
 use super::corpus::{Clip, Corpus};
@@ -19,14 +19,14 @@ use super::{ENGLISH, NOISE, names};
 /// The configuration of a new voice of so many samples a second, whose frames are not yet measured.
 pub fn config(rate: u32) -> Config {
     let mel_bands = 80;
-    // a frame is an eightieth of a second, and four of them are a window
-    let hop = (rate as usize / 80).max(2);
+    // a frame is a hundredth of a second, and three of them are a window: a longer one blurs where a stop opens
+    let hop = (rate as usize / 100).max(2);
     Config {
         model_type: Config::TYPE.into(),
         symbols: names(),
         sampling_rate: rate,
         hop_length: hop,
-        window_length: 4 * hop,
+        window_length: 3 * hop,
         mel_bands,
         pitch_range: [60., 400.],
         mean: vec![0.; mel_bands + 2],
@@ -39,7 +39,7 @@ pub fn config(rate: u32) -> Config {
         filter_blocks: 3,
         text_expansion: 2,
         sound_expansion: 3,
-        steps: 6,
+        steps: 4,
     }
 }
 
@@ -121,7 +121,7 @@ struct Speech<'a> {
 /// Steps at whose end a net without labels is asked which frames are whose: before, each phone has as many.
 const EVEN: u64 = 200;
 /// Frames of a stretch that the filters are taught, and of sound beside it that its spectra need.
-const STRETCH: usize = 48;
+const STRETCH: usize = 128;
 const BESIDE: usize = 3;
 /// Held-out recordings that a look at the loss takes, and frames of a batch of them.
 const LOOKED_AT: usize = 24;
@@ -213,8 +213,11 @@ impl Speech<'_> {
         }
         let count = lengths.iter().sum::<usize>();
         let tensor = |values: Vec<f32>, width| Tensor::from_vec(values, (count, width), self.device);
-        let amplitudes = self.net.filters.forward(&tensor(frames, size)?, &lengths)?;
-        let made = amplitudes.levels(&tensor(pulses, bins)?)?;
+        let Amplitudes { harmonic, noise } = self.net.filters.forward(&tensor(frames, size)?, &lengths)?;
+        // noise is never as loud as foretold: were it, a net would rather be hoarse than miss a pitch by a little
+        let fluctuations = (0..count * bins).map(|_| fluctuation(rng.uniform())).collect();
+        let noise = sum(&noise, &tensor(fluctuations, bins)?)?;
+        let made = Amplitudes { harmonic, noise }.levels(&tensor(pulses, bins)?)?;
         absolute_error(&made, &tensor(levels, bins)?, &vec![1.; count])
     }
 
@@ -262,8 +265,7 @@ impl Task for Speech<'_> {
             let count = clip.samples.len().to_le_bytes();
             clip.id.bytes().chain(clip.text.bytes()).chain(count).collect::<Vec<u8>>()
         });
-        let hash =
-            bytes.fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let hash = training::hash(bytes);
         let config = &self.plan.config;
         let base = self.plan.base.as_deref().map_or(String::new(), |base| format!(", from {base:.12}"));
         format!(

@@ -94,9 +94,7 @@ pub fn split(entries: &[Entry]) -> Split {
     let known: HashSet<&str> = entries.iter().map(|entry| entry.word.as_str()).collect();
     let mut split = Split::default();
     for entry in entries.iter().filter(usable) {
-        let hash = stem(&entry.word, &known).bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
+        let hash = training::hash(stem(&entry.word, &known).bytes());
         // the upper bits depend on all letters
         let side = if (hash >> 32) % 10 == 0 { &mut split.held_out } else { &mut split.train };
         side.push(entry.clone());

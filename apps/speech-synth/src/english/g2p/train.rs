@@ -104,8 +104,7 @@ impl Task for Spelling<'_> {
         let bytes = self.train.iter().flat_map(|(letters, phones)| {
             letters.iter().map(|x| u32::from(*x)).chain(phones.iter().copied())
         });
-        let hash = bytes
-            .fold(0xcbf2_9ce4_8422_2325u64, |hash, id| (hash ^ u64::from(id)).wrapping_mul(0x100_0000_01b3));
+        let hash = training::hash(bytes);
         let Config { hidden_size, num_hidden_layers, intermediate_size, .. } = self.plan.config;
         format!(
             "{} words {hash:016x}, {num_hidden_layers} layers of {hidden_size} and {intermediate_size}, batch {}, \

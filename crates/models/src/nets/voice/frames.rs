@@ -123,6 +123,13 @@ impl Analysis {
     }
 }
 
+/// How far the logarithm of a bin of noise is from that of its median, for a number that is drawn evenly from 0 to 1: what a net
+/// must reckon with that calls something noise.
+pub fn fluctuation(drawn: f64) -> f32 {
+    let power = -drawn.clamp(1e-12, 1. - 1e-12).ln();
+    (0.5 * power.ln()) as f32 - MEDIAN.ln()
+}
+
 /// Logarithms of frequencies, with straight lines where there are none; `middle` where there are none at all.
 fn filled(pitch: &[f32], middle: f32) -> Vec<f32> {
     let voiced: Vec<(usize, f32)> =
@@ -258,6 +265,18 @@ mod tests {
         noisy.sort_by(f32::total_cmp);
         let median = noisy[noisy.len() / 2];
         assert!((median - 1.).abs() < 0.1, "{median}");
+    }
+
+    #[test]
+    fn noise_fluctuates_about_its_median() {
+        let mut drawn: Vec<f32> = (1..1000).map(|i| fluctuation(f64::from(i) / 1000.)).collect();
+        assert!(fluctuation(0.5).abs() < 1e-6);
+        let power = drawn.iter().map(|x| (2. * x).exp()).sum::<f32>() / 999.;
+        assert!((power * MEDIAN * MEDIAN - 1.).abs() < 0.02, "{power}");
+        drawn.sort_by(f32::total_cmp);
+        assert!(
+            drawn[0] < -2.5 && drawn[998] > 1. && fluctuation(0.).is_finite() && fluctuation(1.).is_finite()
+        );
     }
 
     #[test]

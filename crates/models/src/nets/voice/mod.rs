@@ -24,7 +24,7 @@ pub use acoustic::{Acoustic, Phone};
 pub use alignment::align;
 pub use config::Config;
 pub use filters::{Amplitudes, Filters};
-pub use frames::{Analysis, Signal};
+pub use frames::{Analysis, Signal, fluctuation};
 
 use crate::vars::VarBuilder;
 use candle_core::Result;
