@@ -129,8 +129,16 @@ fn an_index_names_files_of_its_own_folder() {
         open(folder.path())
     };
     assert!(open_index(json!({ "weight_map": { "a": "x.safetensors" } })).is_ok());
-    for name in ["../x.safetensors", "/x.safetensors", "..\\x.safetensors", ".safetensors", "x.bin", "", "."]
-    {
+    for name in [
+        "../x.safetensors",
+        "/x.safetensors",
+        "..\\x.safetensors",
+        ".safetensors",
+        "x.pt",
+        "../x.bin",
+        "",
+        ".",
+    ] {
         let Err(error) = open_index(json!({ "weight_map": { "a": name } })) else { panic!("{name}") };
         one_line_with(&error.to_string(), &["index.json", "plain name"]);
     }

@@ -19,11 +19,25 @@ fn help_is_as_it_was() {
 }
 
 #[test]
-fn without_a_voice_it_says_how_to_name_one() {
-    let output = run(&folder("none"), &["Hello."]);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!((output.status.code(), told.lines().count()), (Some(1), 1), "{told}");
-    assert!(told.contains("no voice is built in yet") && told.contains("--model mms-tts-eng"), "{told}");
+fn the_built_in_voice_speaks_at_once() {
+    let folder = folder("built in");
+    let text = "Hello, world. It is half past nine.";
+    let words = [text, "--seed", "3", "--subtitles", "speech.json"];
+    assert_eq!(done(&run(&folder, &words)), "speech.wav\nspeech.json\n");
+    let (spec, sound) = wav(&folder.join("speech.wav"));
+    let seconds = sound.len() as f32 / spec.sample_rate as f32;
+    assert!((1.5..4.5).contains(&seconds), "{seconds} s");
+    let peak = sound.iter().fold(0f32, |most, x| most.max(x.abs()));
+    let power = sound.iter().map(|x| x * x).sum::<f32>() / sound.len() as f32;
+    assert!(peak < 0.999 && power.sqrt() > 0.02, "peak {peak}, power {power}");
+    // it begins and ends in silence
+    assert!(sound[0].abs() < 0.01 && sound[sound.len() - 1].abs() < 0.01);
+    let told = std::fs::read_to_string(folder.join("speech.json")).unwrap();
+    for word in ["Hello", "world", "half", "past", "nine"] {
+        assert!(told.contains(word), "{word} is not in {told}");
+    }
+    done(&run(&folder, &[text, "--seed", "3", "-o", "again.wav"]));
+    assert!(sound == wav(&folder.join("again.wav")).1, "the same text, another sound");
 }
 
 #[test]

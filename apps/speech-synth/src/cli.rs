@@ -13,11 +13,12 @@ use media::wav::Depth;
 #[derive(Parser, Debug)]
 #[command(name = "speech-synth", version, args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
-  speech-synth --model mms-tts-eng \"Hello, world.\"               writes speech.wav
-  speech-synth --model mms-tts-fra lettre.txt -o lettre.wav --subtitles lettre.srt
-  speech-synth --model vits-vctk --speaker 4 --ipa \"həlˈoʊ wˈɜːld\"  phonemes, for a voice that takes them
-  speech-synth --model mms-tts-eng book/ --recursive -o sound/    a folder; done files are skipped the next time
-  echo \"Hello.\" | speech-synth --model mms-tts-eng - -o - | aplay  spoken while it is made")]
+  speech-synth \"Hello, world.\"                             writes speech.wav
+  speech-synth book.txt -o book.wav --subtitles book.srt   a text, with the times of its words
+  speech-synth book/ --recursive -o sound/                 a folder; done files are skipped the next time
+  echo \"Hello.\" | speech-synth - -o - | aplay              spoken while it is made
+  speech-synth --model mms-tts-fra lettre.txt -o lettre.wav   another voice
+  speech-synth --model vits-vctk --speaker 4 --ipa \"həlˈoʊ\"   phonemes, for a voice that takes them")]
 pub struct Cli {
     /// Another verb than speaking.
     #[command(subcommand)]
@@ -74,6 +75,10 @@ pub struct Evaluate {
     /// Recordings that are used, at most
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub count: u32,
+
+    /// Also write, to hear it, ID.copy.wav (what becomes of a recording's frames) and ID.wav (of its text) to this folder
+    #[arg(long, value_name = "DIR")]
+    pub sounds: Option<PathBuf>,
 
     /// The voice.
     #[command(flatten)]

@@ -8,30 +8,31 @@ use ::cli::Exit;
 use crate::cli::{Cli, Verb};
 
 /// The built-in voice: the files of its folder.
-const EMBEDDED: Option<hub::Embedded> = None;
-/// What spells English for new voices.
-const SPELLING: Option<hub::Embedded> =
-    if cfg!(feature = "embedded") { Some(embedded::SPELLING) } else { None };
+const EMBEDDED: Option<hub::Embedded> = if cfg!(feature = "embedded") { Some(embedded::FILES) } else { None };
 
 mod embedded {
     #[cfg(feature = "embedded")]
     macro_rules! file {
-        ($folder:literal, $name:literal) => {
-            ($name, include_bytes!(concat!("../../../shared/models/speech-synth/", $folder, $name)) as &[u8])
+        ($name:literal) => {
+            ($name, include_bytes!(concat!("../../../shared/models/speech-synth/", $name)) as &[u8])
         };
     }
 
-    /// Licence and card travel with the weights.
+    /// Licence and card travel with the weights, what spells English with the voice.
     #[cfg(feature = "embedded")]
-    pub const SPELLING: hub::Embedded = &[
-        file!("g2p/", "words.bin"),
-        file!("g2p/", "config.json"),
-        file!("g2p/", "model.safetensors"),
-        file!("g2p/", "README.md"),
-        file!("g2p/", "LICENSE"),
+    pub const FILES: hub::Embedded = &[
+        file!("config.json"),
+        file!("model.safetensors"),
+        file!("README.md"),
+        file!("LICENSE"),
+        file!("g2p/words.bin"),
+        file!("g2p/config.json"),
+        file!("g2p/model.safetensors"),
+        file!("g2p/README.md"),
+        file!("g2p/LICENSE"),
     ];
     #[cfg(not(feature = "embedded"))]
-    pub const SPELLING: hub::Embedded = &[];
+    pub const FILES: hub::Embedded = &[];
 }
 
 fn main() -> std::process::ExitCode {

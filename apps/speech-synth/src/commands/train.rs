@@ -60,11 +60,11 @@ pub fn run(args: &Train) -> Result<Exit> {
     tell(args, &corpus, &fitted, &progress)
 }
 
-/// What spells English: a base's own files, else those that are built in.
+/// What spells English: a base's own files, else those of the built-in voice.
 fn spelling(base: Option<&Files>) -> Result<Files> {
-    match (base, crate::SPELLING) {
+    match (base, crate::EMBEDDED) {
         (Some(files), _) => Ok(files.below(ENGLISH)),
-        (None, Some(built_in)) => Ok(Files::Static(built_in.into())),
+        (None, Some(voice)) => Ok(Files::Static(voice.into()).below(ENGLISH)),
         (None, None) => bail!("what spells English is not built in: give a voice with --base"),
     }
 }
