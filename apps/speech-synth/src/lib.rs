@@ -19,5 +19,5 @@ mod words;
 
 pub use request::{Request, Writing};
 pub use speak::{Said, Spoken, speak};
-pub use voice::{Utterance, Voice};
+pub use voice::{Utterance, Voice, Written};
 pub use words::Word;

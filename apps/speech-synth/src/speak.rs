@@ -8,7 +8,7 @@ use models::random::Generator;
 use studio::sentences::sentences;
 
 use crate::pieces::{Piece, pieces};
-use crate::voice::Utterance;
+use crate::voice::{Utterance, Written};
 use crate::words::words;
 use crate::{Request, Voice, Word, Writing};
 
@@ -52,52 +52,65 @@ pub fn speak(
 ) -> Result<Said> {
     voice.check(paragraphs, request.writing)?;
     let each = request.pause.is_some() || voice.by_sentence();
-    let pieces = pieces(paragraphs, each && request.writing == Writing::Text);
+    let mut rest = pieces(paragraphs, each && request.writing == Writing::Text).into_iter();
     let mut random = Generator::new(request.seed);
     let mut said = Said::default();
     let mut done = 0;
-    // the piece before waits until it is known whether another one follows, to which it has to fall
-    let mut before: Option<Spoken> = None;
-    for piece in &pieces {
-        done += piece.text.len();
-        let start = said.samples + before.as_ref().map_or(0, |before| before.samples.len() as u64);
-        let Some(mut spoken) = one(voice, piece, request, start, &mut random, &mut said.left_out)? else {
-            continue;
-        };
-        spoken.done = done;
-        if let Some(mut before) = before.take() {
-            ramp(voice, &mut before.samples, true);
-            said.samples += before.samples.len() as u64;
-            if on_piece(before)?.is_break() {
-                return Ok(said);
-            }
-        }
-        before = Some(spoken);
+    // a piece falls to silence only where another one follows: that is known before it is spoken
+    let mut next = next_piece(voice, &mut rest, request, &mut said.left_out)?;
+    if next.is_none() {
+        bail!("nothing to speak: the voice has no sign for any letter of the text");
     }
-    let Some(last) = before else {
-        bail!("nothing to speak: the voice has no sign for any letter of the text")
-    };
-    said.samples += last.samples.len() as u64;
-    said.whole = on_piece(last)?.is_continue();
+    while let Some((piece, written, passed)) = next {
+        next = next_piece(voice, &mut rest, request, &mut said.left_out)?;
+        done += passed;
+        let mut spoken = one(voice, &piece, written, request, said.samples, &mut random)?;
+        spoken.done = done;
+        if next.is_some() {
+            ramp(voice, &mut spoken.samples, true);
+        }
+        said.samples += spoken.samples.len() as u64;
+        let stopped = on_piece(spoken)?.is_break();
+        said.whole = !stopped && next.is_none();
+        if stopped {
+            break;
+        }
+    }
     Ok(said)
 }
 
-/// One piece after so many samples; nothing where it says nothing.
+/// The next piece that says something, as the voice writes it, and the bytes from the one before to its end.
+fn next_piece(
+    voice: &Voice,
+    rest: &mut impl Iterator<Item = Piece>,
+    request: &Request,
+    left_out: &mut BTreeMap<char, usize>,
+) -> Result<Option<(Piece, Written, usize)>> {
+    let mut passed = 0;
+    for piece in rest {
+        passed += piece.text.len();
+        let written = voice.spell(&piece.text, request.writing)?;
+        for letter in written.spelled.unknown.iter().filter(|letter| letter.is_alphanumeric()) {
+            *left_out.entry(*letter).or_default() += 1;
+        }
+        if written.says() {
+            return Ok(Some((piece, written, passed)));
+        }
+    }
+    Ok(None)
+}
+
+/// One piece after so many samples.
 fn one(
     voice: &Voice,
     piece: &Piece,
+    written: Written,
     request: &Request,
     start: u64,
     random: &mut Generator,
-    left_out: &mut BTreeMap<char, usize>,
-) -> Result<Option<Spoken>> {
-    let Utterance { spelled, samples: mut sound, frames } = voice.say(&piece.text, request, random)?;
-    for letter in spelled.unknown.iter().filter(|letter| letter.is_alphanumeric()) {
-        *left_out.entry(*letter).or_default() += 1;
-    }
-    if sound.is_empty() {
-        return Ok(None);
-    }
+) -> Result<Spoken> {
+    let Utterance { samples: mut sound, frames } = voice.say(&written, request, random)?;
+    let spelled = written.spelled;
     let rate = f64::from(voice.rate());
     let between = || if piece.pauses > 1 { voice.paragraph_pause() } else { 0. };
     let silence = request.pause.map_or_else(between, |pause| pause * f64::from(piece.pauses));
@@ -110,7 +123,7 @@ fn one(
     words.iter_mut().for_each(|word| (word.start, word.end) = (word.start + begins, word.end + begins));
     let samples = [vec![0.; silence], sound].concat();
     let sentences = by_sentence(&piece.text, words);
-    Ok(Some(Spoken { samples, sentences, ids: spelled.ids, done: 0 }))
+    Ok(Spoken { samples, sentences, ids: spelled.ids, done: 0 })
 }
 
 /// Lets sound fall to silence at its end, or rise from it at its beginning.

@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use hub::Location;
 use models::checkpoint::{Checkpoint, Files};
 use models::nets::vits::{self, Options, Vits};
-use models::nets::voice;
+use models::nets::voice::{self, Phone};
 use models::random::Generator;
 use models::tokens::{self, CharacterTokens, Spelled};
 use models::vars;
@@ -35,11 +35,24 @@ struct Hub {
     device: Device,
 }
 
-/// What a text became.
-pub struct Utterance {
+/// A text as a voice will say it.
+pub struct Written {
     /// Ids or symbols, and where in the text they come from.
     pub spelled: Spelled,
-    /// Samples at the voice's rate; none where there is nothing to be said.
+    /// The symbols as a voice of our own is told them.
+    signs: Vec<Phone>,
+}
+
+impl Written {
+    /// Whether there is anything to be said.
+    pub fn says(&self) -> bool {
+        self.spelled.places.iter().any(Option::is_some)
+    }
+}
+
+/// What a text became.
+pub struct Utterance {
+    /// Samples at the voice's rate.
     pub samples: Vec<f32>,
     /// Frames of each id.
     pub frames: Vec<u32>,
@@ -201,36 +214,35 @@ impl Voice {
         }
     }
 
-    /// Speaks a text at once.
+    /// Writes a text in the voice's signs.
     ///
     /// # Errors
-    /// Letters where the voice takes phonemes, such that it would take after help that is not here, phonemes that are
-    /// none, and sound that is no numbers.
-    pub fn say(&self, text: &str, request: &Request, random: &mut Generator) -> Result<Utterance> {
-        let nothing = |spelled| Utterance { spelled, samples: Vec::new(), frames: Vec::new() };
-        let (spelled, (samples, frames)) = match &self.kind {
-            Kind::Hub(hub) => {
-                let spelled = hub.spell(text, request.writing)?;
-                if spelled.places.iter().all(Option::is_none) {
-                    return Ok(nothing(spelled));
-                }
-                let said = hub.say(&spelled, &request.options, random)?;
-                (spelled, said)
-            }
+    /// Letters where the voice takes phonemes, such that it would take after help that is not here, and phonemes that are
+    /// none.
+    pub fn spell(&self, text: &str, writing: Writing) -> Result<Written> {
+        match &self.kind {
+            Kind::Hub(hub) => Ok(Written { spelled: hub.spell(text, writing)?, signs: Vec::new() }),
             Kind::Own(own) => {
-                let spelling = own.spell(text, request.writing)?;
-                let ids = spelling.signs.iter().map(|sign| sign.symbol).collect();
-                let spelled = Spelled { ids, places: spelling.places, unknown: spelling.unknown };
-                if spelled.places.iter().all(Option::is_none) {
-                    return Ok(nothing(spelled));
-                }
-                (spelled, own.say(&spelling.signs, request, random)?)
+                let own::Spelling { signs, places, unknown } = own.spell(text, writing)?;
+                let ids = signs.iter().map(|sign| sign.symbol).collect();
+                Ok(Written { spelled: Spelled { ids, places, unknown }, signs })
             }
+        }
+    }
+
+    /// Speaks at once what says something.
+    ///
+    /// # Errors
+    /// Sound that is no numbers.
+    pub fn say(&self, written: &Written, request: &Request, random: &mut Generator) -> Result<Utterance> {
+        let (samples, frames) = match &self.kind {
+            Kind::Hub(hub) => hub.say(&written.spelled, &request.options, random)?,
+            Kind::Own(own) => own.say(&written.signs, request, random)?,
         };
         if samples.iter().any(|sample| !sample.is_finite()) {
-            bail!("the model makes no sound of {text:?}: its samples are no numbers");
+            bail!("the model makes no sound: its samples are no numbers");
         }
-        Ok(Utterance { spelled, samples, frames })
+        Ok(Utterance { samples, frames })
     }
 
     fn knows(&self, letter: char) -> bool {
