@@ -184,3 +184,16 @@ fn prompts_become_one_picture() {
     assert!(folder.join("sheet.d/journal.jsonl").is_file());
     assert_eq!(run_with(&folder, "sprite-sheet", &["prompts.txt", "sheet.jpg"], &[]).status.code(), Some(2));
 }
+
+#[test]
+fn what_one_app_says_another_writes_down() {
+    let (folder, apps) = (folder("heard"), apps());
+    let run = |app: &str, words: &[&str]| {
+        let output = Command::new(apps.join(app)).args(words).current_dir(&folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run("speech-synth", &["three one four one five", "-o", "digits.wav", "--seed", "1"]);
+    let heard = run("speech-rec", &["digits.wav", "--language", "en"]);
+    assert_eq!(heard.trim(), "3 1 4 1 5");
+}
