@@ -42,9 +42,7 @@ impl Weights {
     pub fn open(files: &Files) -> Result<Self> {
         for (single, index) in PLACES {
             if files.has(single) {
-                let mut weights = Self { files: Vec::new(), tensors: BTreeMap::new() };
-                weights.add(files, single)?;
-                return Ok(weights);
+                return Self::open_file(files, single);
             }
             if files.has(index) {
                 return Self::open_shards(files, index);
