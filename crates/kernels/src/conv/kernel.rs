@@ -7,7 +7,12 @@ use crate::level::{Level, dispatched};
 
 /// Outputs that are summed at once.
 pub(super) fn widest(level: Level) -> usize {
-    if level >= Level::Avx512 || cfg!(target_arch = "aarch64") { 8 } else { 4 }
+    match level {
+        _ if cfg!(target_arch = "aarch64") => 8,
+        Level::Portable => 4,
+        Level::Avx2 => 6,
+        Level::Avx512 | Level::Avx512Products => 8,
+    }
 }
 
 /// Values in a register.
@@ -40,7 +45,7 @@ fn multiply_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s
 /// For a block of outputs and every vector of places the sum over channels and taps of weight times value.
 pub(super) struct Sums<'a> {
     pub level: Level,
-    /// Outputs in the block: 1, 2, 4, or 8 where [`widest`] is.
+    /// Outputs in the block: 1, 2, 4, or what [`widest`] is.
     pub width: usize,
     /// (channel, tap, output)
     pub weights: &'a [f32],
@@ -69,11 +74,14 @@ impl WithSimd for Sums<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        // 4 times 3 sums with their values and a weight are sixteen registers, of which the compiler spills some: half
+        // the speed
         let many = S::REGISTER_COUNT >= 32;
         match self.width {
             8 => columns::<S, 8, 3>(simd, self),
+            6 => columns::<S, 6, 2>(simd, self),
             4 if many => columns::<S, 4, 6>(simd, self),
-            4 => columns::<S, 4, 3>(simd, self),
+            4 => columns::<S, 4, 2>(simd, self),
             2 if many => columns::<S, 2, 8>(simd, self),
             2 => columns::<S, 2, 4>(simd, self),
             _ => columns::<S, 1, 8>(simd, self),

@@ -178,8 +178,8 @@ impl Plan {
         self.channels.div_ceil(blocks)
     }
 
-    /// Sizes of tasks for so many threads.
-    pub fn tiling(&self, threads: usize) -> Tiling {
+    /// Sizes of tasks for so many threads, where so many outputs are summed at once.
+    pub fn tiling(&self, threads: usize, widest: usize) -> Tiling {
         let [down, right] = &self.spans;
         let channels = self.block();
         // values of a tile for each channel, and sums for eight outputs of all phases
@@ -196,7 +196,7 @@ impl Plan {
         let mut best = (f64::INFINITY, Tiling { channels, outputs: self.outputs, rows, columns });
         loop {
             for parts in 1..=self.outputs.div_ceil(16).min(4 * threads) {
-                let outputs = self.outputs.div_ceil(parts).next_multiple_of(8);
+                let outputs = self.outputs.div_ceil(parts).next_multiple_of(widest);
                 let cost = self.cost(threads, rows, columns, outputs);
                 if cost < best.0 {
                     best = (cost, Tiling { channels, outputs, rows, columns });

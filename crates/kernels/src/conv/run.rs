@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 
-use super::kernel::{Sums, lanes};
+use super::kernel::{Sums, lanes, widest};
 use super::packed::{blocks, starts};
 use super::plan::{Plan, Tiling};
 use super::tile::{Tile, apart, leaky};
@@ -56,7 +56,7 @@ pub(super) fn run(level: Level, plan: &Plan, packed: &[f32], xs: &[f32], finish:
 }
 
 fn direct(level: Level, plan: &Plan, packed: &[f32], xs: &[f32], finish: Finish, output: Output) {
-    let tiling = plan.tiling(rayon::current_num_threads());
+    let tiling = plan.tiling(rayon::current_num_threads(), widest(level));
     let starts = starts(level, plan);
     let tiles = plan.spans[0].count.div_ceil(tiling.rows) * plan.spans[1].count.div_ceil(tiling.columns);
     let job = Job { level, plan, tiling, starts, packed, xs, finish, output, tiles };
@@ -131,7 +131,7 @@ impl Job<'_> {
         let whole = self.tiling.channels >= plan.channels;
 
         scratch(|values, all_sums| {
-            let rows = if whole { 8 } else { outputs.len().next_multiple_of(8) };
+            let rows = if whole { widest(level) } else { outputs.len().next_multiple_of(widest(level)) };
             let all_sums = room(all_sums, rows * phases * row);
             let values = room(values, tile.size(self.tiling.channels));
             for first in (0..plan.channels).step_by(self.tiling.channels) {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use std::array::from_fn;
 use std::ops::Range;
 
-use super::kernel::{Sums, lanes};
+use super::kernel::{Sums, lanes, widest};
 use super::packed::blocks;
 use super::plan::Plan;
 use super::run::{Finish, Output, WORTH, room, scratch};
@@ -96,12 +96,12 @@ pub(super) fn run(level: Level, plan: &Plan, packed: &[f32], xs: &[f32], finish:
     let threads = rayon::current_num_threads().min(plan.work() / WORTH).max(1);
     let chunks = count.div_ceil(size) * plan.groups;
     let cost = |parts: &usize| {
-        let outputs = plan.outputs.div_ceil(*parts).next_multiple_of(8);
+        let outputs = plan.outputs.div_ceil(*parts).next_multiple_of(widest(level));
         // cycles for a patch and channel: a product takes one for sixteen of them, the transform of the input some six
         (chunks * plan.outputs.div_ceil(outputs)).div_ceil(threads) * (outputs + 6)
     };
     let parts = (1..=plan.outputs.div_ceil(16).min(4 * threads)).min_by_key(cost).unwrap_or(1);
-    let outputs = plan.outputs.div_ceil(parts).next_multiple_of(8);
+    let outputs = plan.outputs.div_ceil(parts).next_multiple_of(widest(level));
     let job = Job { level, plan, packed, xs, finish, output, patches };
     let parts = plan.outputs.div_ceil(outputs);
     let tasks = chunks * parts;
@@ -145,7 +145,7 @@ impl Job<'_> {
         let segments = self.segments(patches);
         let at: Vec<usize> = (0..width).step_by(lanes(level)).collect();
         let taps: Vec<usize> = (0..plan.channels).map(|channel| channel * width).collect();
-        let rows = outputs.len().next_multiple_of(8);
+        let rows = outputs.len().next_multiple_of(widest(level));
         scratch(|values, sums| {
             let values = room(values, PLACES * plan.channels * width);
             let sums = room(sums, PLACES * rows * width);
