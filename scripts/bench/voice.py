@@ -2,12 +2,16 @@
 """Speech by speech-synth beside transformers, in turn, on the same threads.
 
     cargo build --release -p speech-synth
-    python3 scripts/bench/voice.py MODEL/ [--threads 2] [--rounds 5] [--seconds 10]
+    python3 scripts/bench/voice.py MODEL/ [--threads 2] [--rounds 5] [--seconds 10] [--onnx]
 
 MODEL/ is made if it is not there: VITS at the sizes of MMS-TTS with random weights, letters as its vocabulary, and a bias of
 the durations that makes a letter about as long as a voice does. Both speak the same text from the same seed, which is as
 long as gives so many seconds of sound; what is timed is the speech, not loading. Needs torch and transformers. Prints
 lines for BENCHMARKS.md: seconds of either, ratios, and the real-time factors.
+
+--onnx adds onnxruntime, on which piper and sherpa-onnx run their voices: the same net, exported by torch. Its generator
+is its own, so that its speech differs a little in length: its seconds are told for as much sound as the others make.
+Needs onnx and onnxruntime.
 """
 
 import argparse
@@ -42,12 +46,52 @@ def make(folder):
         pad_token="k", unk_token="<unk>")))
 
 
+def exported(net, inputs, threads):
+    """The net in onnxruntime: a function of nothing that gives seconds and samples. Exported for this text alone, since a
+    trace makes constants of the lengths that relative attention computes."""
+    import io
+
+    import onnxruntime
+    import torch
+
+    class Wave(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net
+
+        def forward(self, ids, mask):
+            return self.net(input_ids=ids, attention_mask=mask).waveform
+
+    file, names = io.BytesIO(), ["ids", "mask"]
+    tensors = inputs["input_ids"], inputs["attention_mask"]
+    torch.onnx.export(Wave().eval(), tensors, file, input_names=names, output_names=["wave"], opset_version=17, dynamo=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+    fed = {name: tensor.numpy() for name, tensor in zip(names, tensors)}
+
+    def speak():
+        began = time.perf_counter()
+        samples = session.run(None, fed)[0][0]
+        return time.perf_counter() - began, samples
+
+    return speak
+
+
+def line(name, theirs, ours):
+    """A line of the table: medians, and ratios round by round."""
+    ratios = sorted(b / a for a, b in zip(theirs, ours))
+    middle = statistics.median(theirs), statistics.median(ours), statistics.median(ratios)
+    print(f"| {name} | {middle[0]:.2f} | {middle[1]:.2f} | {middle[2]:.2f} | {ratios[0]:.2f} to {ratios[-1]:.2f} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=pathlib.Path)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--onnx", action="store_true")
     args = parser.parse_args()
     if not (args.model / "config.json").exists():
         args.model.mkdir(parents=True, exist_ok=True)
@@ -73,12 +117,13 @@ def main():
     while len(text + SENTENCE) <= most and len(theirs(text.strip())[1]) < args.seconds * net.config.sampling_rate:
         text += SENTENCE
     text = text.strip()
+    onnx = exported(net, tokenizer(text, return_tensors="pt"), args.threads) if args.onnx else None
     rounds, apart = [], None
     with tempfile.TemporaryDirectory() as folder:
         for number in range(args.rounds + 1):
             seconds, samples = theirs(text)
-            line = subprocess.run([*program, text], cwd=folder, check=True, capture_output=True, text=True).stdout
-            told = json.loads(line)
+            told = json.loads(subprocess.run([*program, text], cwd=folder, check=True, capture_output=True, text=True).stdout)
+            other, made = onnx() if onnx else (0, samples)
             if apart is None:
                 # the first round warms up, and shows that the work is the same
                 import numpy
@@ -87,14 +132,17 @@ def main():
                 found = numpy.frombuffer(bytes[bytes.index(b"data") + 8:], dtype="<f4")
                 apart = numpy.abs(found - samples.numpy()).max() if len(found) == len(samples) else float("nan")
                 continue
-            rounds.append((seconds, told["timings"]["generate_s"]))
-            print(f"round {number}: transformers {seconds:.2f} s, ours {rounds[-1][1]:.2f} s", flush=True)
+            rounds.append((seconds, told["timings"]["generate_s"], other * len(samples) / len(made)))
+            print(f"round {number}: transformers {seconds:.2f} s, ours {rounds[-1][1]:.2f} s"
+                  + (f", onnxruntime {rounds[-1][2]:.2f} s" if onnx else ""), flush=True)
     length = len(samples) / net.config.sampling_rate
-    ratios = sorted(ours / theirs for theirs, ours in rounds)
-    middle = [statistics.median(column) for column in zip(*rounds)]
+    theirs, ours, others = zip(*rounds)
     name = f"VITS at MMS-TTS's sizes, {length:.1f} s of speech, {args.threads} threads"
-    print(f"| {name} | {middle[0]:.2f} | {middle[1]:.2f} | {statistics.median(ratios):.2f} | {ratios[0]:.2f} to {ratios[-1]:.2f} |")
-    print(f"real-time factors: transformers {middle[0] / length:.3f}, ours {middle[1] / length:.3f}")
+    line(name, theirs, ours)
+    if onnx:
+        line(f"{name}, onnxruntime", others, ours)
+    factors = [statistics.median(times) / length for times in (theirs, ours)]
+    print(f"real-time factors: transformers {factors[0]:.3f}, ours {factors[1]:.3f}")
     print(f"largest difference of a sample: {apart:.2e}")
 
 

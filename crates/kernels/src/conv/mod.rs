@@ -6,7 +6,7 @@
 //! - `tile`: the part of the input that a task reads, with its padding
 //! - `packed`: weights in the order of the loops
 //! - `kernel`: the loops in registers
-//! - `run`: an output out of tasks; `winograd`: the same for 3x3 kernels; `weight`: the gradient of a weight
+//! - `run`: an output out of tasks; `winograd`: the same for 3x3 kernels, `toom` for those over time; `weight`: the gradient of a weight
 //! - `operator`: the operators, and candle's own where ours do not apply
 //!
 //! Nothing like im2col is built: a tap of a kernel reads the tile's rows in place, shifted, which needs neither memory
@@ -22,6 +22,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod toom;
 mod weight;
 mod winograd;
 

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::kernel::widest;
 use super::plan::Plan;
-use super::winograd;
+use super::{toom, winograd};
 use crate::level::Level;
 
 /// The outputs in blocks that are summed at once: each block's first output, width and outputs in use.
@@ -34,6 +34,9 @@ pub(super) fn starts(level: Level, plan: &Plan) -> Vec<usize> {
 pub(super) fn pack(level: Level, plan: &Plan, weight: &[f32]) -> Vec<f32> {
     if winograd::applies(plan) {
         return winograd::pack(level, plan, weight);
+    }
+    if toom::applies(plan) {
+        return toom::pack(level, plan, weight);
     }
     let size = *starts(level, plan).last().unwrap_or(&0);
     let mut packed = vec![0f32; size];

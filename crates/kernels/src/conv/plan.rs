@@ -106,6 +106,8 @@ pub(super) struct Plan {
     pub kernel: (usize, usize),
     /// Whether the weight's first dimension is the input's.
     pub turned: bool,
+    /// Whether there is one axis alone, of which the other here is a single place.
+    pub over_time: bool,
 }
 
 /// Values that a tile may hold, so that it stays in the second cache.
@@ -130,7 +132,17 @@ impl Plan {
     fn sides(geometry: &Geometry, channels: usize, outputs: usize, turned: bool) -> Self {
         let spans = [Span::forward(&geometry.axes[0]), Span::forward(&geometry.axes[1])];
         let kernel = (geometry.axes[1].kernel, geometry.taps());
-        Plan { batch: geometry.batch, groups: geometry.groups, channels, outputs, spans, kernel, turned }
+        let over_time = geometry.spatial == 1;
+        Plan {
+            batch: geometry.batch,
+            groups: geometry.groups,
+            channels,
+            outputs,
+            spans,
+            kernel,
+            turned,
+            over_time,
+        }
     }
 
     /// Phases of the output, those of the height first.

@@ -8,7 +8,7 @@ use super::kernel::{Sums, lanes, widest};
 use super::packed::{blocks, starts};
 use super::plan::{Plan, Tiling};
 use super::tile::{Tile, apart, leaky};
-use super::winograd;
+use super::{toom, winograd};
 use crate::level::{Level, compiled};
 
 /// What is done before and after the sums.
@@ -43,6 +43,8 @@ pub(super) fn run(level: Level, plan: &Plan, packed: &[f32], xs: &[f32], finish:
         let output = Output(out.spare_capacity_mut().as_mut_ptr());
         if winograd::applies(plan) {
             winograd::run(level, plan, packed, xs, finish, output);
+        } else if toom::applies(plan) {
+            toom::run(level, plan, packed, xs, finish, output);
         } else {
             direct(level, plan, packed, xs, finish, output);
         }

@@ -174,6 +174,37 @@ fn many_channels_and_places_are_cut_into_tiles() -> Result<()> {
 }
 
 #[test]
+fn tiles_over_time_equal_sums_in_f64() -> Result<()> {
+    // kernels of whole pieces and not, tiles of whole vectors and not, one place, groups, either side longer
+    for (seed, (dims, weight, dilation, before, after)) in [
+        ([2, 96, 333], [90, 96, 3], 1, 1, 1),
+        ([1, 48, 1031], [48, 48, 11], 5, 25, 25),
+        ([1, 40, 200], [56, 40, 4], 3, 9, 0),
+        ([3, 70, 1], [36, 70, 9], 1, 4, 4),
+        ([1, 33, 530], [121, 33, 8], 2, 0, 9),
+        ([2, 128, 77], [130, 64, 7], 1, 3, 3),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let groups = dims[1] / weight[1];
+        let options =
+            Options { dilation: [dilation], padding: [(before, after)], groups, ..Options::default() };
+        let geometry = Geometry::convolution(&dims, &weight, &options)?;
+        assert!(toom::applies(&Plan::forward(&geometry)) && toom::applies(&Plan::adjoint(&geometry)));
+        check(&geometry, seed as u64 + 40);
+    }
+    // strides, other axes and few channels are for others
+    for (dims, weight, stride) in [([1, 96, 50], [96, 96, 7], 2), ([1, 6, 50], [6, 6, 7], 1)] {
+        let geometry = Geometry::convolution(&dims, &weight, &Options::<1>::new(stride, 0))?;
+        assert!(!toom::applies(&Plan::forward(&geometry)));
+    }
+    let row = Geometry::convolution(&[1, 96, 1, 50], &[96, 96, 1, 7], &Options::<2>::new(1, 0))?;
+    assert!(!toom::applies(&Plan::forward(&row)));
+    Ok(())
+}
+
+#[test]
 fn what_is_not_finite_goes_no_farther_than_its_taps() -> Result<()> {
     // values that no padding or neighbouring row may take up: the last of a row, with a tail of a vector
     let geometry = Geometry::convolution(&[1, 3, 5, 21], &[9, 3, 3, 3], &Options::<2>::new(1, 1))?;
@@ -257,19 +288,22 @@ fn gradients_are_sums_in_f64() -> Result<()> {
 #[test]
 fn packed_convolutions_equal_plain_ones_with_what_stands_around() -> Result<()> {
     let options = Options { dilation: [2], ..Options::<1>::new(1, 6) };
-    let (xs, weight) = (random((2, 10, 130), 1)?.detach(), random((12, 10, 7), 2)?.detach());
-    let (bias, residual) = (random(12, 3)?.detach(), random((2, 12, 130), 4)?.detach());
-    let around = Around { leaky_before: Some(0.1), residual: Some(&residual), leaky_after: Some(0.3) };
-    let found = Packed1d::new(&weight, options)?.forward_with(&xs, Some(&bias), &around)?;
-    let geometry = Geometry::convolution(xs.dims(), weight.dims(), &options)?;
-    let theirs = plain(&Convolution { geometry, transposed: false }, &xs, &weight, Some(&bias), &around)?;
-    close(&found, &theirs, "around");
+    for (channels, outputs) in [(10, 12), (64, 50)] {
+        let xs = random((2, channels, 130), 1)?.detach();
+        let weight = random((outputs, channels, 7), 2)?.detach();
+        let (bias, residual) = (random(outputs, 3)?.detach(), random((2, outputs, 130), 4)?.detach());
+        let around = Around { leaky_before: Some(0.1), residual: Some(&residual), leaky_after: Some(0.3) };
+        let found = Packed1d::new(&weight, options)?.forward_with(&xs, Some(&bias), &around)?;
+        let geometry = Geometry::convolution(xs.dims(), weight.dims(), &options)?;
+        let theirs = plain(&Convolution { geometry, transposed: false }, &xs, &weight, Some(&bias), &around)?;
+        close(&found, &theirs, "around");
+    }
 
     let options = Options::<1>::new(3, 1);
     let weight = random((10, 6, 5), 5)?.detach();
     let packed = Packed1d::transposed(&weight, options)?;
     for time in [1, 2, 50] {
-        let xs = xs.narrow(2, 3, time)?;
+        let xs = random((2, 10, time), 1)?.detach();
         let residual = random((2, 6, (time - 1) * 3 + 3), 4)?.detach();
         let around = Around { residual: Some(&residual), ..Around::default() };
         let found = packed.forward_with(&xs, None, &around)?;

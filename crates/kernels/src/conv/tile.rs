@@ -136,7 +136,7 @@ pub(super) fn apart(size: usize) -> usize {
 
 /// Every `step`-th value from `first` on, which may be before or beyond them: zeros there.
 #[inline(always)]
-fn place_row(values: &[f32], first: isize, step: usize, leak: Option<f32>, row: &mut [f32]) {
+pub(super) fn place_row(values: &[f32], first: isize, step: usize, leak: Option<f32>, row: &mut [f32]) {
     let missing = if first < 0 { ((-first) as usize).div_ceil(step).min(row.len()) } else { 0 };
     let from = (first + (missing * step) as isize).max(0) as usize;
     let values = values.get(from..).unwrap_or(&[]);
