@@ -6,7 +6,7 @@
 # TILES/  the tiles of Dungeon Crawl Stone Soup (crawl/tiles, CC0), with TILES_UNDER_UNKNOWN_LICENSE.md
 # OUT/    becomes the model; a run that was cut off goes on from there
 #
-# Two stages: the second goes on from the first with a high rate once more. Two hours or so on two quiet cores; needs
+# Three stages: each goes on from the one before with a high rate once more. Three hours or so on two quiet cores; needs
 # Python with Pillow. At last 64 prompts (sprites.txt) are drawn into one picture, and the card's table is printed.
 set -eu
 if [ $# -ne 2 ]; then
@@ -28,6 +28,7 @@ learn() {
 }
 
 learn "$out/begun" --steps 6600 --learning-rate 0.0008 --seed 0
-learn "$out" --base "$out/begun" --steps 11000 --learning-rate 0.0006 --seed 1
+learn "$out/further" --base "$out/begun" --steps 11000 --learning-rate 0.0006 --seed 1
+learn "$out" --base "$out/further" --steps 9000 --learning-rate 0.0006 --seed 2
 "$image_gen" "$(dirname "$0")/sprites.txt" --model "$out" --seed 1 --scale 2 --grid -o "$out/sheet"
 "$image_gen" evaluate --model "$out" --data "$out/pictures"

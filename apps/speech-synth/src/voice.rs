@@ -150,6 +150,14 @@ impl Voice {
         }
     }
 
+    /// Where the voice computes.
+    pub fn device(&self) -> &Device {
+        match &self.kind {
+            Kind::Hub(hub) => &hub.device,
+            Kind::Own(own) => own.device(),
+        }
+    }
+
     /// Samples a second.
     pub fn rate(&self) -> u32 {
         match &self.kind {

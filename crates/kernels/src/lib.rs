@@ -23,6 +23,7 @@
 //! - [`reorder`]: values in another order: rows for columns, pictures of twice the size
 //! - [`rope`]: rotary position embedding
 //! - [`rows`]: loops over rows of f32, spread over the cores
+//! - [`side_by_side`]: several passes of a small net at a time, each on cores of its own
 //! - [`softmax`]: softmax, with a mask, and its logarithm
 //! - [`sum`](mod@sum): sums and means of tensors of one shape
 //! - [`top_k`](mod@top_k): the largest of many values, and the set of tokens that has so much of the probability
@@ -60,6 +61,7 @@ pub mod ranking;
 pub mod reorder;
 pub mod rope;
 pub mod rows;
+pub mod side_by_side;
 pub mod softmax;
 pub mod sum;
 pub mod top_k;

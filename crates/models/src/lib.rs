@@ -29,4 +29,4 @@ pub mod vars;
 
 pub use kernels::gemm::Precision;
 pub use kernels::linear::with_precision;
-pub use kernels::{adamw, gradients};
+pub use kernels::{adamw, gradients, side_by_side};

@@ -10,7 +10,6 @@
 //! - `curve`: loss and held-out loss over the steps, as CSV
 //! - `random`: what a step draws is a function of (seed, step, micro-batch) alone
 //! - `epochs`: batches that hold each example once an epoch
-//! - `side_by_side`: the micro-batches of a step, each on cores of its own
 //! - `ngram`: what a net that foretells tokens has to beat
 //! - `gradients`: the check that each variable of a net gets one
 //! - `hash`: what data are told apart by
@@ -28,7 +27,6 @@ mod options;
 mod random;
 mod run;
 mod schedule;
-mod side_by_side;
 mod values;
 
 pub use curve::{Curve, Point};

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Var};
+use models::side_by_side::Lanes;
 use models::{Precision, gradients, with_precision};
 
 use crate::adamw::{AdamW, Step};
@@ -17,7 +18,6 @@ use crate::fit::{Loss, Task};
 use crate::options::Options;
 use crate::random::Rng;
 use crate::schedule;
-use crate::side_by_side::Lanes;
 use crate::values::Values;
 
 pub(crate) struct Run {
@@ -51,7 +51,8 @@ impl Run {
             adamw: AdamW::new(&vars, options.average.is_some())?,
             best: None,
             place: folder.map(Place::open).transpose()?,
-            lanes: Lanes::new(options.micro_batches, vars.iter().all(|(_, var)| var.device().is_cpu()))?,
+            lanes: Lanes::new(options.micro_batches, vars.iter().all(|(_, var)| var.device().is_cpu()))
+                .map_err(|error| Error::Threads(error.to_string()))?,
             state: State {
                 options: options.clone(),
                 task,
@@ -161,7 +162,7 @@ impl Run {
             let gradients = if loss.is_finite() { Some(record.backward(&value)?) } else { None };
             Ok((loss, items, gradients))
         };
-        self.lanes.each(0..batches, one, |(one, seen, gradients)| {
+        self.lanes.each(0..batches, 0, one, |(one, seen, gradients)| {
             loss += one / batches as f64;
             items += seen;
             // in the order of their numbers, so that the sums do not depend on who was first
