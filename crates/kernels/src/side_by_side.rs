@@ -86,10 +86,13 @@ impl Lanes {
     }
 }
 
+/// Where a lane gets its items, and where its results come from.
+type Ends<I, T, E> = (SyncSender<I>, Receiver<Result<T, E>>);
+
 /// Sends items and takes results in turn, until there are none, or one breaks, or a lane is gone.
 fn pass<I, T, E>(
     items: &mut impl Iterator<Item = I>,
-    ends: &[(SyncSender<I>, Receiver<Result<T, E>>)],
+    ends: &[Ends<I, T, E>],
     most: usize,
     take: &mut impl FnMut(T) -> Result<ControlFlow<()>, E>,
 ) -> Result<(), E> {
