@@ -17,10 +17,31 @@ pub(super) fn blocks(level: Level, outputs: usize) -> impl Iterator<Item = (usiz
         .map(move |first| (first, width(first), width(first).min(outputs - first)))
 }
 
+/// Outputs of a group, with those that fill the last block.
+pub(super) fn padded(level: Level, plan: &Plan) -> usize {
+    blocks(level, plan.outputs).map(|(_, width, _)| width).sum()
+}
+
+/// A group's block of outputs in a packed weight: its values, the group, the first output, the width and those in use.
+pub(super) type Part<'a> = (&'a mut [f32], usize, usize, usize, usize);
+
+/// The blocks of every group one after the other, each with so many values for an output.
+pub(super) fn parts<'a>(level: Level, plan: &Plan, size: usize, packed: &'a mut [f32]) -> Vec<Part<'a>> {
+    let (mut parts, mut rest) = (Vec::new(), packed);
+    for group in 0..plan.groups {
+        for (first, width, used) in blocks(level, plan.outputs) {
+            let (part, after) = rest.split_at_mut(size * width);
+            rest = after;
+            parts.push((part, group, first, width, used));
+        }
+    }
+    parts
+}
+
 /// Where the weights of a group and an output phase begin, and where all end: after each other, every phase has
 /// its blocks of outputs, each with its channels, their taps, and a value for each output of the block.
 pub(super) fn starts(level: Level, plan: &Plan) -> Vec<usize> {
-    let outputs = blocks(level, plan.outputs).map(|(_, width, _)| width).sum::<usize>();
+    let outputs = padded(level, plan);
     let sizes = (0..plan.groups * plan.phases())
         .map(|i| plan.taps(i % plan.phases()).count() * plan.channels * outputs);
     let ends = sizes.scan(0, |end, size| {

@@ -30,6 +30,22 @@ impl Finish<'_> {
         let outputs = plan.groups * plan.outputs;
         self.bias.map_or(0., |bias| bias[(image * outputs + output) % bias.len()])
     }
+
+    /// Writes sums to places next to each other, the first of which has this number in the whole output.
+    #[inline(always)]
+    pub fn write(&self, start: usize, sums: &[f32], bias: f32, out: &mut [MaybeUninit<f32>]) {
+        let leak = self.after.unwrap_or(1.);
+        match self.residual {
+            None => out.iter_mut().zip(sums).for_each(|(out, sum)| {
+                out.write(leaky(sum + bias, leak));
+            }),
+            Some(residual) => {
+                for ((out, sum), x) in out.iter_mut().zip(sums).zip(&residual[start..]) {
+                    out.write(leaky(sum + bias + x, leak));
+                }
+            }
+        }
+    }
 }
 
 /// Multiplications worth another thread: some twenty microseconds of them.
@@ -203,20 +219,16 @@ impl Job<'_> {
                     let residual = self.finish.residual.map(|residual| &residual[start..][..count]);
                     for x_phase in 0..step {
                         let sums = &sums[(y_phase * step + x_phase) * phase + y * pitch..][..tile.columns];
+                        if step == 1 {
+                            self.finish.write(start, sums, bias, out);
+                            continue;
+                        }
                         let places = out.iter_mut().skip(x_phase);
-                        match (residual, step) {
-                            (None, 1) => places.zip(sums).for_each(|(place, sum)| {
+                        match residual {
+                            None => places.step_by(step).zip(sums).for_each(|(place, sum)| {
                                 place.write(leaky(sum + bias, leak));
                             }),
-                            (Some(residual), 1) => {
-                                places.zip(sums).zip(residual).for_each(|((place, sum), x)| {
-                                    place.write(leaky(sum + bias + x, leak));
-                                })
-                            }
-                            (None, _) => places.step_by(step).zip(sums).for_each(|(place, sum)| {
-                                place.write(leaky(sum + bias, leak));
-                            }),
-                            (Some(residual), _) => {
+                            Some(residual) => {
                                 let residual = residual.iter().skip(x_phase).step_by(step);
                                 places.step_by(step).zip(sums).zip(residual).for_each(|((place, sum), x)| {
                                     place.write(leaky(sum + bias + x, leak));

@@ -13,10 +13,10 @@ use rayon::prelude::*;
 use std::array::from_fn;
 
 use super::kernel::{Sums, lanes, widest};
-use super::packed::blocks;
+use super::packed::{blocks, padded, parts};
 use super::plan::Plan;
 use super::run::{Finish, Output, WORTH, room, scratch};
-use super::tile::{apart, leaky, place_row, prefetch};
+use super::tile::{apart, place_row, prefetch};
 use crate::level::{Level, compiled};
 
 /// Outputs of a tile, and taps of a piece.
@@ -50,31 +50,17 @@ fn pieces(plan: &Plan) -> usize {
     plan.kernel.1.div_ceil(SIDE)
 }
 
-/// Outputs of a group, with those that fill the last block.
-fn padded(level: Level, plan: &Plan) -> usize {
-    blocks(level, plan.outputs).map(|(_, width, _)| width).sum()
-}
-
 /// The transformed weight: (group, block of outputs, point, channel, piece, output).
 pub(super) fn pack(level: Level, plan: &Plan, weight: &[f32]) -> Vec<f32> {
     let (pieces, apart) = (pieces(plan), dilation(plan).unwrap_or(1));
     let size = POINTS * plan.channels * pieces;
     let mut packed = vec![0f32; plan.groups * padded(level, plan) * size];
-    let mut parts = Vec::new();
-    let mut rest = packed.as_mut_slice();
-    for group in 0..plan.groups {
-        for (first, width, used) in blocks(level, plan.outputs) {
-            let (part, after) = rest.split_at_mut(size * width);
-            rest = after;
-            parts.push((part, group, first, width, used));
-        }
-    }
     // which weight of the kernel is at each place
     let mut taps = vec![0; plan.kernel.1];
     for tap in &plan.spans[1].taps[0] {
         taps[tap.shift / apart] = tap.kernel;
     }
-    parts.into_par_iter().for_each(|(part, group, first, width, used)| {
+    parts(level, plan, size, &mut packed).into_par_iter().for_each(|(part, group, first, width, used)| {
         for channel in 0..plan.channels {
             for i in 0..used {
                 let weight = &weight[plan.weight_place(group, first + i, channel)..][..plan.kernel.1];
@@ -151,6 +137,7 @@ impl Job<'_> {
         let phase = (reach + apart).next_multiple_of(apart);
         let at: Vec<usize> = (0..tiles).step_by(lanes).collect();
         let taps: Vec<usize> = (0..self.pieces).map(|piece| piece * apart).collect();
+        let padded = padded(level, plan);
         let height = outputs.len().next_multiple_of(widest(level));
         let begin = first * SIDE * apart;
         scratch(|values, sums| {
@@ -183,7 +170,7 @@ impl Job<'_> {
                     if !outputs.contains(&output) {
                         continue;
                     }
-                    let block = (group * padded(level, plan) + output) * POINTS + point * size;
+                    let block = (group * padded + output) * POINTS + point * size;
                     let terms = plan.channels * self.pieces;
                     Sums {
                         level,
@@ -226,21 +213,11 @@ impl Job<'_> {
         let plan = self.plan;
         let length = plan.spans[1].output;
         let bias = self.finish.bias(plan, image, output);
-        let leak = self.finish.after.unwrap_or(1.);
         let start = (image * plan.groups * plan.outputs + output) * length + begin;
         let line = &line[..line.len().min(length - begin)];
         // SAFETY: the places are within the output's length, and those and the outputs of tasks are disjoint.
         let out = unsafe { self.output.part(start, line.len()) };
-        match self.finish.residual {
-            None => out.iter_mut().zip(line).for_each(|(out, sum)| {
-                out.write(leaky(sum + bias, leak));
-            }),
-            Some(residual) => {
-                for ((out, sum), x) in out.iter_mut().zip(line).zip(&residual[start..]) {
-                    out.write(leaky(sum + bias + x, leak));
-                }
-            }
-        }
+        self.finish.write(start, line, bias, out);
     }
 }
 

@@ -10,10 +10,10 @@ use std::array::from_fn;
 use std::ops::Range;
 
 use super::kernel::{Sums, lanes, widest};
-use super::packed::blocks;
+use super::packed::{blocks, padded, parts};
 use super::plan::Plan;
 use super::run::{Finish, Output, WORTH, room, scratch};
-use super::tile::{leaky, place_rows, prefetch};
+use super::tile::{place_rows, prefetch};
 use crate::level::{Level, compiled};
 
 /// Channels and outputs from which on the transforms are small beside the products.
@@ -33,29 +33,16 @@ pub(super) fn applies(plan: &Plan) -> bool {
     plain && plan.channels >= LEAST && plan.outputs >= LEAST
 }
 
-/// Outputs of a group, with those that fill the last block.
-fn padded(level: Level, plan: &Plan) -> usize {
-    blocks(level, plan.outputs).map(|(_, width, _)| width).sum()
-}
-
 /// The transformed weight: (group, block of outputs, place, channel, output).
 pub(super) fn pack(level: Level, plan: &Plan, weight: &[f32]) -> Vec<f32> {
-    let mut packed = vec![0f32; plan.groups * padded(level, plan) * PLACES * plan.channels];
-    let mut parts = Vec::new();
-    let mut rest = packed.as_mut_slice();
-    for group in 0..plan.groups {
-        for (first, width, used) in blocks(level, plan.outputs) {
-            let (part, after) = rest.split_at_mut(PLACES * plan.channels * width);
-            rest = after;
-            parts.push((part, group, first, width, used));
-        }
-    }
+    let size = PLACES * plan.channels;
+    let mut packed = vec![0f32; plan.groups * padded(level, plan) * size];
     // which weight of the kernel is at each shift
     let mut taps = [[0; 3]; 3];
     for (y, x) in plan.taps(0) {
         taps[y.shift][x.shift] = y.kernel * plan.kernel.0 + x.kernel;
     }
-    parts.into_par_iter().for_each(|(part, group, first, width, used)| {
+    parts(level, plan, size, &mut packed).into_par_iter().for_each(|(part, group, first, width, used)| {
         for channel in 0..plan.channels {
             for i in 0..used {
                 let weight = &weight[plan.weight_place(group, first + i, channel)..][..plan.kernel.1];
@@ -145,6 +132,7 @@ impl Job<'_> {
         let segments = self.segments(patches);
         let at: Vec<usize> = (0..width).step_by(lanes(level)).collect();
         let taps: Vec<usize> = (0..plan.channels).map(|channel| channel * width).collect();
+        let padded = padded(level, plan);
         let rows = outputs.len().next_multiple_of(widest(level));
         scratch(|values, sums| {
             let values = room(values, PLACES * plan.channels * width);
@@ -169,7 +157,7 @@ impl Job<'_> {
                     if !outputs.contains(&first) {
                         continue;
                     }
-                    let start = (group * padded(level, plan) + first) * PLACES + place * size;
+                    let start = (group * padded + first) * PLACES + place * size;
                     let sums = &mut sums[(place * rows + first - outputs.start) * width..][..size * width];
                     Sums {
                         level,
@@ -271,7 +259,6 @@ impl Job<'_> {
             below[j] = [low[0] + low[1] + low[2], low[1] - low[2] - low[3]];
         }
         let bias = self.finish.bias(plan, segment.image, output);
-        let leak = self.finish.after.unwrap_or(1.);
         let plane = segment.image * plan.groups * plan.outputs + output;
         for (i, line) in lines.iter().enumerate().take(down.output - 2 * segment.row) {
             let first = 2 * segment.column;
@@ -280,16 +267,7 @@ impl Job<'_> {
             let line = &line[..(2 * count).min(right.output - first)];
             // SAFETY: the row and columns are within the output, and the patches and outputs of tasks are disjoint.
             let out = unsafe { self.output.part(start, line.len()) };
-            match self.finish.residual {
-                None => out.iter_mut().zip(line).for_each(|(out, sum)| {
-                    out.write(leaky(sum + bias, leak));
-                }),
-                Some(residual) => {
-                    for ((out, sum), x) in out.iter_mut().zip(line).zip(&residual[start..]) {
-                        out.write(leaky(sum + bias + x, leak));
-                    }
-                }
-            }
+            self.finish.write(start, line, bias, out);
         }
     }
 }
