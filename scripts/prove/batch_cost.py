@@ -3,8 +3,8 @@
 
     scripts/prove/batch_cost.py [--items 1000] [--rounds 5] [--many 10000]
 
-`translate` gets so many short texts, in turn as a list to stdout, where no journal is kept and no file is written, and
-into a folder. Then many more go into a folder, and the peak memory of either is compared. Binaries are those in
+`translate` gets so many short texts, in turn as a list to stdout, where no journal is kept and no file is written, into
+a folder one at a time, and into a folder as it does by itself, several at a time. Then many more go into a folder, and the peak memory of either is compared. Binaries are those in
 target/release (or $CARGO_TARGET_DIR/release, or $BINARIES).
 """
 
@@ -47,11 +47,14 @@ def main():
         pairs = []
         for number in range(args.rounds):
             bare, _ = run([*command, "-o", "-"], folder)
+            alone, _ = into_folder([*command, "--jobs-in-flight", "1"], folder)
             batch, memory = into_folder(command, folder)
-            pairs.append((bare, batch))
-            print(f"round {number + 1}: to stdout {bare:.2f} s, into a folder {batch:.2f} s", flush=True)
-        ratios = sorted(batch / bare for bare, batch in pairs)
-        print(f"into a folder / to stdout: {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+            pairs.append((bare, alone, batch))
+            print(f"round {number + 1}: to stdout {bare:.2f} s, into a folder one at a time {alone:.2f} s, several at a "
+                  f"time {batch:.2f} s", flush=True)
+        for place, what in [(1, "one at a time"), (2, "several at a time")]:
+            ratios = sorted(times[place] / times[0] for times in pairs)
+            print(f"into a folder, {what} / to stdout: {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
         shutil.rmtree(folder / "in")
         command = translate(folder, args.many)
         _, most = into_folder(command, folder)

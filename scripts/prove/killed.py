@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Kills a batch again and again, and looks at what is left.
 
-    scripts/prove/killed.py [--kills 200] [--items 1000] [--seed 1] [APP...]
+    scripts/prove/killed.py [--kills 200] [--items 1000] [--jobs N] [--seed 1] [APP...]
 
 Of each APP (translate, which writes text, and music-gen, which writes MIDI, sound and pictures, unless others are named) a
 batch of short items is run, and killed (kill -9) at random moments, until it has been killed that often; then it runs to its
-end. It must have what an undisturbed run has: as many outputs, each the same to the byte, no half-written file, and no item
-begun more often than there were kills. Binaries are those in target/release (or $CARGO_TARGET_DIR/release, or $BINARIES).
+end. It must have what an undisturbed run has: as many outputs, each the same to the byte, no half-written file, and no more
+items begun again than were in flight at the kills. Binaries are those in target/release (or $CARGO_TARGET_DIR/release, or $BINARIES).
 """
 
 import argparse
@@ -58,10 +58,10 @@ def outputs(folder):
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
-def prove(app, items, kills, rng):
+def prove(app, items, kills, jobs, rng):
     folder = Path(tempfile.mkdtemp(prefix="killed-"))
     try:
-        command = APPS[app](folder, items)
+        command = [*APPS[app](folder, items), "--jobs-in-flight", str(jobs)]
         began = time.monotonic()
         finish(command, folder / "whole")
         seconds = time.monotonic() - began
@@ -92,7 +92,7 @@ def prove(app, items, kills, rng):
                 (done if line.get("outputs") is not None else begun)[line["item"]] += 1
         assert set(done.values()) == {1}, "an item was done twice"
         again = sum(begun.values()) - len(done)
-        assert again <= kills, f"{again} items begun again"
+        assert again <= kills * jobs, f"{again} items begun again"
         print(f"{app}: {killed} kills over {len(done)} items ({seconds:.0f} s undisturbed): {len(found)} files, all as they "
               f"should be; {again} items were begun more than once")
     finally:
@@ -104,12 +104,13 @@ def main():
     parser.add_argument("apps", nargs="*", metavar="APP", default=list(APPS))
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--items", type=int, default=1000)
+    parser.add_argument("--jobs", type=int, default=1, help="items in flight at a time")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     for app in args.apps:
         if app not in APPS:
             sys.exit(f"{app}: only {', '.join(APPS)} are known here")
-        prove(app, args.items, args.kills, random.Random(args.seed))
+        prove(app, args.items, args.kills, args.jobs, random.Random(args.seed))
 
 
 if __name__ == "__main__":

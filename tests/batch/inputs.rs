@@ -96,3 +96,23 @@ fn links_pipes_and_strange_names_are_met_calmly() {
     let refused = look(root, &["x", "gone.wav"], true, &["wav"]).for_batch(&gone).unwrap_err();
     assert_eq!(refused.0, root.join("gone.wav"));
 }
+
+#[test]
+fn patterns_are_for_what_no_file_is_called() {
+    let folder = folder_with(&["x/a.wav", "x/b.WAV", "x/c.mp3", "x/y/d.wav", "x/[e].wav"]);
+    let root = folder.path();
+    check(&look(root, &["x/*.wav"], false, &["mp3"]), root, &["x/[e].wav", "x/a.wav"], &[]);
+    check(
+        &look(root, &["x/[e].wav", "x/?.*"], false, &[]),
+        root,
+        &["x/[e].wav", "x/a.wav", "x/b.WAV", "x/c.mp3"],
+        &[],
+    );
+    check(&look(root, &["x/**/d.wav"], false, &[]), root, &["x/y/d.wav"], &[]);
+    check(
+        &look(root, &["x/*.ogg"], false, &[]),
+        root,
+        &[],
+        &["x/*.ogg: No such file or directory (os error 2)"],
+    );
+}

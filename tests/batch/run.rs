@@ -1,6 +1,8 @@
 //! Runs: what is done is skipped, what changed is done again, what fails does not stop the rest.
 
 use std::path::Path;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use batch::{Choice, Content, Event, Item, Job, Journal, Recipe, Shard, Summary, run, status, write_bytes};
 
@@ -91,12 +93,13 @@ fn failures_are_listed_and_the_rest_is_finished() {
     assert_eq!(counts(&summary), (2, 0, 4));
     let reasons: Vec<&str> = summary.failed.iter().map(|(_, reason)| reason.as_str()).collect();
     assert_eq!(reasons[0], "bad input\nat byte 0");
-    assert_eq!(reasons[1], "internal error, please report it: on purpose");
-    assert_eq!(reasons[2], "another item of this run has the same name");
-    assert!(reasons[3].starts_with(&format!("cannot read {}: No such file", missing.display())));
-    let expected = ["begun a 0/6", "failed a", "begun b 1/6", "done b 1", "begun c 2/6", "failed c"];
-    assert_eq!(events[..6], expected);
-    assert_eq!(events[6..], ["failed b", "failed d", "begun e 5/6", "done e 1"]);
+    assert_eq!(reasons[1], "another item of this run has the same name");
+    assert!(reasons[2].starts_with(&format!("cannot read {}: No such file", missing.display())));
+    assert_eq!(reasons[3], "internal error, please report it: on purpose");
+    // what is next is looked for while one is at work
+    let expected = ["begun a 0/6", "failed a", "begun b 1/6", "begun c 2/6"];
+    assert_eq!(events[..4], expected);
+    assert_eq!(events[4..], ["failed b", "failed d", "done b 1", "failed c", "begun e 5/6", "done e 1"]);
     assert!(!batch::in_item());
     drop(journal);
 
@@ -180,14 +183,13 @@ fn parts_of_a_list_share_a_folder() {
     let part = |number: usize| Choice { shard: Some(Shard { number, count: 3 }), ..Choice::default() };
     // one of them waits within its first item until the other two are done
     let mut journal = Journal::open(folder.path(), part(1).shard).unwrap();
-    let mut others = 0;
+    let first = std::sync::Once::new();
     let slow = |job: &Job<'_, ()>| {
-        if others == 0 {
-            others += 1;
+        first.call_once(|| {
             assert_eq!(counts(&choose(folder.path(), &items, part(2))), (7, 0, 0));
             assert_eq!(counts(&choose(folder.path(), &items, part(3))), (6, 0, 0));
             assert_eq!(status(folder.path()).unwrap().running, 1);
-        }
+        });
         work(job)
     };
     let summary = run(&items, &recipe(), &mut journal, part(1), slow, |_| ()).unwrap();
@@ -210,4 +212,32 @@ fn a_run_that_is_stopped_ends_there() {
     let found = status(folder.path()).unwrap();
     assert_eq!((found.items, found.done, found.begun), (3, 1, 1));
     assert_eq!(counts(&run_all(folder.path(), &items, &recipe(), false)), (2, 1, 0));
+}
+
+#[test]
+fn several_are_at_work_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let texts: Vec<String> =
+        (0..50).map(|i| if i % 10 == 7 { "bad".into() } else { format!("text {i}") }).collect();
+    let items: Vec<Item<()>> =
+        texts.iter().enumerate().map(|(i, text)| item(&format!("i{i}"), text)).collect();
+    let jobs = 3;
+    let choice = Choice { jobs: jobs.try_into().unwrap(), ..Choice::default() };
+    let at_work: Vec<AtomicBool> = (0..jobs).map(|_| AtomicBool::new(false)).collect();
+    // the first three wait for each other
+    let together = Barrier::new(jobs);
+    let busy = |job: &Job<'_, ()>| {
+        assert!(!at_work[job.lane].swap(true, Ordering::SeqCst), "two in a lane");
+        if ["i0", "i1", "i2"].contains(&job.item.id.as_str()) {
+            together.wait();
+        }
+        let result = work(job);
+        at_work[job.lane].store(false, Ordering::SeqCst);
+        result
+    };
+    let mut journal = Journal::open(folder.path(), None).unwrap();
+    let summary = run(&items, &recipe(), &mut journal, choice, busy, |_| ()).unwrap();
+    drop(journal);
+    assert_eq!(counts(&summary), (45, 0, 5));
+    assert_eq!(counts(&run_all(folder.path(), &items, &recipe(), false)), (0, 45, 5));
 }

@@ -73,7 +73,16 @@ fn a_folder_of_prompts_goes_on_where_it_stopped() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("1 made, 1 done before, 0 failed"), "{said}");
     assert_eq!(std::fs::metadata(&red).unwrap().modified().unwrap(), before);
-    assert!(folder.join("out/a-blue-dog-1.png").exists());
+    let dog = std::fs::read(folder.join("out/a-blue-dog-1.png")).unwrap();
+    // a list gives names; two at a time make the same
+    let jobs = "{\"text\": \"A red cat\", \"id\": \"cats/red\"}\n{\"text\": \"a blue dog!\"}\n";
+    std::fs::write(folder.join("jobs"), jobs).unwrap();
+    let listed = ["--list", "jobs", "--jobs-in-flight", "2", "-o", "listed/"];
+    must(&folder, &[&["--model", &model, "--steps", "2", "--seed", "1"][..], &listed].concat());
+    assert_eq!(std::fs::read(folder.join("listed/cats/red.png")).unwrap(), std::fs::read(&red).unwrap());
+    assert_eq!(std::fs::read(folder.join("listed/a-blue-dog-1.png")).unwrap(), dog);
+    std::fs::write(folder.join("jobs"), "{\"input\": \"prompts.txt\"}").unwrap();
+    assert!(refused(&folder, &["--list", "jobs", "-o", "x/"], 2).contains("line 1: this takes words"));
 }
 
 #[test]

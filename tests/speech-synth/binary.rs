@@ -115,7 +115,7 @@ fn a_folder_is_one_batch_that_goes_on() {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(3), "{told}");
     assert!(told.contains("none") && told.contains("no letter") && told.contains("2 spoken"), "{told}");
-    for name in ["sound/one.wav", "sound/two.wav"] {
+    for name in ["sound/one.wav", "sound/more/two.wav"] {
         assert!(wav(&folder.join(name)).1.len() > 100);
         assert!(folder.join(name).with_extension("srt").exists());
     }

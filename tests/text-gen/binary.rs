@@ -170,6 +170,15 @@ fn a_folder_takes_an_answer_a_file_and_goes_on_where_it_stopped() {
         ["--model", model(), "--max-tokens", "4", "--seed", "1", "--count", "2", "-o", "more/", "a.txt"];
     must(&folder, &counted);
     assert!(folder.join("more/a-1.txt").exists() && folder.join("more/a-2.txt").exists());
+    // the same by a list, several at a time
+    let first = std::fs::read(folder.join("out/a.txt")).unwrap();
+    std::fs::write(folder.join("jobs"), "{\"input\": \"a.txt\", \"id\": \"one\"}\n{\"text\": \"You may\"}\n")
+        .unwrap();
+    let listed = ["--list", "jobs", "--jobs-in-flight", "3", "-o", "listed/"];
+    must(&folder, &[&["--model", model(), "--max-tokens", "4", "--seed", "1"][..], &listed].concat());
+    for name in ["listed/one.txt", "listed/text-1.txt"] {
+        assert_eq!(std::fs::read(folder.join(name)).unwrap(), first, "{name}");
+    }
 }
 
 #[test]

@@ -179,3 +179,59 @@ fn stdin_is_a_text() {
     assert_eq!(done(&fed(&folder, &[&words[..], &["-"]].concat(), b"Where is it?\n\nHere.\n")), found);
     assert_eq!(done(&fed(&folder, &words, b"")), "");
 }
+
+#[test]
+fn a_list_says_what_is_translated_and_what_it_is_called() {
+    let folder = folder("list");
+    std::fs::create_dir(folder.join("in")).unwrap();
+    for name in ["a.txt", "b.txt", "c.md"] {
+        std::fs::write(folder.join("in").join(name), "The market.\n").unwrap();
+    }
+    std::fs::create_dir_all(folder.join("deep/x")).unwrap();
+    std::fs::write(folder.join("deep/x/page.md"), "# The boat\n").unwrap();
+    let model = model();
+    let names = || {
+        let mut names: Vec<String> = std::fs::read_dir(folder.join("out"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort_unstable();
+        names
+    };
+    let run = |words: &[&str], stdin: &str| {
+        let _ = std::fs::remove_dir_all(folder.join("out"));
+        let words = [&["--model", &model, "-o", "out/"][..], words, &WORDS].concat();
+        let output = fed(&folder, &words, stdin.as_bytes());
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    // lines are what could be typed, patterns too
+    assert_eq!(run(&["--list", "-"], "in/*.txt\nThe boat.\n").0, Some(0));
+    assert_eq!(names(), ["a.txt", "b.txt", "journal.jsonl", "text-1.txt"]);
+    // what lay in folders below a folder still does
+    assert_eq!(run(&["deep", "--recursive", "in/[bc].*"], "").0, Some(0));
+    assert_eq!(names(), ["b.txt", "c.md", "journal.jsonl", "x"]);
+    assert!(folder.join("out/x/page.md").exists());
+    // objects name their results, and a file that is not there fails alone
+    let jobs = "{\"text\": \"The boat.\", \"id\": \"boats/1\"}\n{\"text\": \"Hello.\"}\n{\"input\": \"in/a.txt\"}\n\
+                {\"input\": \"in/gone.txt\"}\n";
+    let (code, said) = run(&["--list", "-", "--jobs-in-flight", "3"], jobs);
+    assert!(code == Some(3) && said.contains("3 written, 0 done before, 1 failed"), "{said}");
+    assert_eq!(names(), ["a.txt", "boats", "failed.jsonl", "journal.jsonl", "text-1.txt"]);
+    assert_eq!(std::fs::read_dir(folder.join("out/boats")).unwrap().count(), 1);
+    for (jobs, reason) in [
+        (
+            "{\"text\": \"a\", \"id\": \"a\"}\n{\"text\": \"b\", \"id\": \"a\"}\n",
+            "line 2: the id \"a\" is that of line 1",
+        ),
+        (
+            "{\"text\": \"a\", \"id\": \"a\"}\n{\"input\": \"in/a.txt\"}\n",
+            "the name of another input's result",
+        ),
+        ("in/gone.txt\n", "line 1: in/gone.txt: there is no such file"),
+    ] {
+        let (code, said) = run(&["--list", "-"], jobs);
+        assert!(code == Some(2) && said.contains(reason) && said.lines().count() == 1, "{said}");
+    }
+    let (code, said) = run(&["-", "--list", "-"], "");
+    assert!(code == Some(2) && said.contains("once only"), "{said}");
+}

@@ -50,7 +50,7 @@ pub enum Verb {
 /// `text-gen [PROMPT...]`
 #[derive(Args, Debug, Default)]
 pub struct GenerateArgs {
-    /// Words to go on from or to answer, or files with them; `-` is stdin [default: the model begins]
+    /// Words to go on from or to answer, or files with them, or folders of such; `-` is stdin [default: the model begins]
     #[arg(value_name = "PROMPT")]
     pub prompts: Vec<String>,
 
@@ -59,7 +59,7 @@ pub struct GenerateArgs {
     pub text: Vec<String>,
 
     /// A conversation to answer: a JSON array of objects with role and content
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompts", "text", "raw", "system", "chat"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompts", "text", "list", "raw", "system", "chat"])]
     pub messages: Option<PathBuf>,
 
     /// Talk: each line that you type is answered, and what was said is remembered

@@ -1,6 +1,7 @@
 //! Which items of a list a run is to do.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 /// One of several equal parts of a list, for job arrays: every process gets the same list and another part.
@@ -43,7 +44,7 @@ impl FromStr for Shard {
 }
 
 /// What is done of a list, and what may be replaced.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// Whether files that no run made here may be replaced.
     pub force: bool,
@@ -51,6 +52,14 @@ pub struct Choice {
     pub failed_only: bool,
     /// A part of the list.
     pub shard: Option<Shard>,
+    /// How many items are at work at a time.
+    pub jobs: NonZeroUsize,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self { force: false, failed_only: false, shard: None, jobs: NonZeroUsize::MIN }
+    }
 }
 
 #[cfg(test)]

@@ -48,13 +48,16 @@ impl Expanded {
     }
 }
 
-/// Looks into folders. Hidden files in them are left out, links are followed, and a folder that is
+/// Looks into folders, and finds what fits a pattern (`*`, `?`, `[a-z]`, `**`) that no file has as its name. Hidden files in them are left out, links are followed, and a folder that is
 /// reached twice (a loop of links) counts once.
 pub fn expand(words: &[PathBuf], wanted: &Wanted<'_>) -> Expanded {
     let mut walk = Walk { wanted, seen: HashSet::new(), found: Expanded::default() };
     for word in words {
         match std::fs::metadata(word) {
-            Err(error) => walk.problem(word, error.to_string()),
+            Err(error) => match matching(word) {
+                Some(found) => found.into_iter().for_each(|path| walk.file(path, None)),
+                None => walk.problem(word, error.to_string()),
+            },
             Ok(data) if data.is_dir() => {
                 let before = (walk.found.inputs.len(), walk.found.problems.len());
                 walk.folder(word, word);
@@ -66,6 +69,14 @@ pub fn expand(words: &[PathBuf], wanted: &Wanted<'_>) -> Expanded {
         }
     }
     walk.found
+}
+
+/// The files, sorted, that a pattern of a shell fits; nothing where it is no pattern, or no file fits it.
+pub fn matching(word: &Path) -> Option<Vec<PathBuf>> {
+    let pattern = word.to_str().filter(|text| text.contains(['*', '?', '[']))?;
+    let found = glob::glob(pattern).ok()?;
+    let files: Vec<PathBuf> = found.filter_map(Result::ok).filter(|path| path.is_file()).collect();
+    (!files.is_empty()).then_some(files)
 }
 
 struct Walk<'a> {

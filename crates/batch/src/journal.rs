@@ -219,14 +219,23 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes that an item is done, on disk before it returns. The outputs must be in place.
+    /// Notes that an item is done; [`Self::sync`] brings that to disk. The outputs must be in place.
     pub fn finish(&mut self, item: &str, key: &str, outputs: &[PathBuf]) -> Result<(), JournalError> {
         let outputs = outputs.iter().map(|path| self.measure(path)).collect::<Result<Vec<_>, _>>()?;
         let line = Line { item: item.into(), key: key.into(), outputs: Some(outputs.clone()), failed: None };
         self.append_line(&line)?;
-        self.file.sync_data().map_err(|source| JournalError::Io { path: self.path.clone(), source })?;
         self.items.insert(item.into(), Entry::Done { key: key.into(), outputs });
         Ok(())
+    }
+
+    /// Brings what was noted to disk.
+    pub fn sync(&self) -> Result<(), JournalError> {
+        self.file.sync_data().map_err(|source| self.error(source))
+    }
+
+    /// What the system said of this journal.
+    pub(crate) fn error(&self, source: io::Error) -> JournalError {
+        JournalError::Io { path: self.path.clone(), source }
     }
 
     fn measure(&self, path: &Path) -> Result<Output, JournalError> {
@@ -238,16 +247,13 @@ impl Journal {
     }
 
     fn append_line(&mut self, line: &impl Serialize) -> Result<(), JournalError> {
-        let mut text = serde_json::to_string(line)
-            .map_err(|error| JournalError::Io { path: self.path.clone(), source: error.into() })?;
+        let mut text = serde_json::to_string(line).map_err(|error| self.error(error.into()))?;
         text.push('\n');
         self.append(&text)
     }
 
     fn append(&mut self, text: &str) -> Result<(), JournalError> {
-        self.file
-            .write_all(text.as_bytes())
-            .map_err(|source| JournalError::Io { path: self.path.clone(), source })
+        self.file.write_all(text.as_bytes()).map_err(|source| self.error(source))
     }
 
     /// Takes away what killed runs left half written, wherever items of this folder are put.

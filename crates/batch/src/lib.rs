@@ -20,10 +20,10 @@ mod temporary;
 mod write;
 
 pub use choice::{Choice, Shard};
-pub use inputs::{Expanded, Input, Wanted, expand};
+pub use inputs::{Expanded, Input, Wanted, expand, matching};
 pub use journal::{Journal, JournalError, Output};
 pub use key::{Content, Recipe};
-pub use names::output_names;
+pub use names::{is_output_name, output_names};
 pub use run::{Event, Item, Job, Summary, in_item, run};
 pub use status::{Status, status};
 pub use temporary::{remove_temporary_files, remove_temporary_files_and};

@@ -43,6 +43,15 @@ pub fn output_names(inputs: &[Input]) -> Vec<String> {
     }
 }
 
+/// Whether this can be the name of an output that somebody asked for: a path inside the output folder.
+pub fn is_output_name(name: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && !part.starts_with('.') && safe(part.as_bytes()) == part;
+    let name_of_ours = |rest: &str| rest.is_empty() || rest.starts_with('-');
+    let small = name.to_lowercase();
+    name.split('/').all(is_part)
+        && !RESERVED.iter().any(|own| small.strip_prefix(own).is_some_and(name_of_ours))
+}
+
 /// The names that an input may have, from the shortest up.
 struct Ladder {
     /// The folders from the top of the disk, and last the file's name without and with its extension.

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
 use crate::choice::Choice;
 use crate::journal::{Journal, JournalError};
@@ -27,11 +28,13 @@ pub struct Job<'a, T> {
     /// The item.
     pub item: &'a Item<T>,
     /// Its key, as the journal will hold it.
-    pub key: &'a str,
+    pub key: String,
     /// The output folder.
     pub folder: &'a Path,
     /// What to pass as `force` when writing: asked for, or an earlier run already began this item here.
     pub replace: bool,
+    /// Where it is done: no two jobs that are at work at a time have the same; below the `jobs` of the choice.
+    pub lane: usize,
 }
 
 impl<T> Job<'_, T> {
@@ -90,19 +93,17 @@ pub struct Summary {
 /// Runs `work` over the chosen items that the journal does not know to be done, and notes each that is.
 ///
 /// `work` returns the paths it wrote, all of them whole (see [`crate::write_whole`]), or nothing where it was stopped,
-/// which ends the run; its error, and even its panic, is that item's failure. Done items are skipped with `force` too: it
-/// only allows to overwrite files that no run made here. An error is returned when the journal itself cannot be kept.
-pub fn run<T, E: Display>(
+/// which ends the run; its error, and even its panic, is that item's failure. As many items are at work at a time as
+/// `choice` says, each on a thread of its own. Done items are skipped with `force` too: it only allows to overwrite files
+/// that no run made here. An error is returned when the journal itself cannot be kept.
+pub fn run<T: Sync, E: Display>(
     items: &[Item<T>],
     recipe: &Recipe,
     journal: &mut Journal,
     choice: Choice,
-    mut work: impl FnMut(&Job<'_, T>) -> Result<Option<Vec<PathBuf>>, E>,
-    mut on_event: impl FnMut(Event<'_>),
+    work: impl Fn(&Job<'_, T>) -> Result<Option<Vec<PathBuf>>, E> + Sync,
+    on_event: impl FnMut(Event<'_>),
 ) -> Result<Summary, JournalError> {
-    let mut summary = Summary::default();
-    let mut seen = HashSet::new();
-    let folder = journal.folder().to_path_buf();
     let is_chosen = |journal: &Journal, (index, item): &(usize, &Item<T>)| {
         choice.shard.is_none_or(|shard| shard.has(*index))
             && (!choice.failed_only || journal.has_failed(&item.id))
@@ -112,76 +113,172 @@ pub fn run<T, E: Display>(
     if !choice.failed_only {
         journal.ask(chosen.len())?;
     }
-    for (index, item) in chosen.iter().copied().enumerate() {
-        let id = item.id.as_str();
-        let mut fail = |journal: &mut Journal, key: &str, reason: String| {
-            on_event(Event::Failed { id, reason: &reason });
-            summary.failed.push((id.to_string(), reason.clone()));
-            journal.fail(id, key, &reason)
+    let folder = journal.folder().to_path_buf();
+    let (total, lanes) = (chosen.len(), choice.jobs.get().min(chosen.len()));
+    let mut list = List {
+        rest: chosen.into_iter().enumerate(),
+        total,
+        recipe,
+        force: choice.force,
+        folder: &folder,
+        journal,
+        seen: HashSet::new(),
+        on_event,
+        summary: Summary::default(),
+    };
+    std::thread::scope(|scope| {
+        let (to_list, ended) = channel();
+        let work = &work;
+        let lane = |lane: usize| {
+            let (to_lane, jobs) = sync_channel::<Job<'_, T>>(1);
+            let to_list = to_list.clone();
+            let all = move || {
+                for mut job in jobs {
+                    job.lane = lane;
+                    let result = attempt(&job, work);
+                    if to_list.send((job, result)).is_err() {
+                        break;
+                    }
+                }
+            };
+            let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, all);
+            thread.map(|_| to_lane)
         };
-        if !seen.insert(id) {
-            let reason = "another item of this run has the same name".to_string();
-            on_event(Event::Failed { id, reason: &reason });
-            summary.failed.push((id.to_string(), reason));
-            continue;
-        }
-        let key = match recipe.key(&item.content) {
-            Ok(key) => key,
-            Err(error) => {
-                fail(journal, "", unreadable(&item.content, &error))?;
-                continue;
+        let lanes: Vec<_> =
+            (0..lanes).map(lane).collect::<Result<_, _>>().map_err(|error| list.journal.error(error))?;
+        drop(to_list);
+        list.work(&lanes, &ended)
+    })?;
+    list.journal.list_failures()?;
+    Ok(list.summary)
+}
+
+/// As much as a process' first thread has.
+const STACK: usize = 8 << 20;
+
+/// What came of a job: its outputs, nothing where it was stopped, or why it failed.
+type Ended<'a, T> = (Job<'a, T>, Result<Option<Vec<PathBuf>>, String>);
+
+/// The items of a run, and what became of them.
+struct List<'a, I, F> {
+    rest: I,
+    total: usize,
+    recipe: &'a Recipe,
+    force: bool,
+    folder: &'a Path,
+    journal: &'a mut Journal,
+    seen: HashSet<&'a str>,
+    on_event: F,
+    summary: Summary,
+}
+
+impl<'a, T: 'a, I: Iterator<Item = (usize, &'a Item<T>)>, F: FnMut(Event<'_>)> List<'a, I, F> {
+    /// Gives every lane a job as soon as it has ended one, until there is none, or one was stopped.
+    fn work(
+        &mut self,
+        lanes: &[SyncSender<Job<'a, T>>],
+        ended: &Receiver<Ended<'a, T>>,
+    ) -> Result<(), JournalError> {
+        let mut free: Vec<usize> = (0..lanes.len()).rev().collect();
+        let mut next = self.next()?;
+        let mut written = None;
+        loop {
+            while !self.summary.stopped
+                && let Some(&lane) = free.last()
+                && let Some((index, job)) = next.take()
+            {
+                self.journal.begin(&job.item.id, &job.key)?;
+                (self.on_event)(Event::Begun { id: &job.item.id, index, total: self.total });
+                // a lane waits until there is nothing more to come
+                if lanes[lane].send(job).is_ok() {
+                    free.pop();
+                }
+                next = self.next()?;
             }
-        };
-        if journal.is_done(id, &key) {
-            on_event(Event::Skipped { id });
-            summary.skipped += 1;
-            continue;
-        }
-        let job = Job { item, key: &key, folder: &folder, replace: choice.force || journal.knows(id) };
-        on_event(Event::Begun { id, index, total: chosen.len() });
-        match attempt(journal, &job, &mut work)? {
-            Ok(None) => {
-                summary.stopped = true;
-                break;
+            // what takes the disk its time is done while the lanes are at work
+            if let Some((item, outputs)) = written.take() {
+                self.done(item, outputs)?;
             }
-            Ok(Some(outputs)) => {
-                on_event(Event::Done { id, outputs: &outputs });
-                summary.done += 1;
+            if free.len() == lanes.len() {
+                return Ok(());
             }
-            Err(reason) => {
-                on_event(Event::Failed { id, reason: &reason });
-                journal.fail(id, &key, &reason)?;
-                summary.failed.push((id.to_string(), reason));
-            }
+            let Ok((job, result)) = ended.recv() else { return Ok(()) };
+            free.push(job.lane);
+            written = self.end(&job, result)?;
         }
     }
-    journal.list_failures()?;
-    Ok(summary)
+
+    /// The next item that must be done.
+    fn next(&mut self) -> Result<Option<(usize, Job<'a, T>)>, JournalError> {
+        while let Some((index, item)) = self.rest.next() {
+            let id = item.id.as_str();
+            if !self.seen.insert(id) {
+                let reason = "another item of this run has the same name".to_string();
+                (self.on_event)(Event::Failed { id, reason: &reason });
+                self.summary.failed.push((id.to_string(), reason));
+                continue;
+            }
+            let key = match self.recipe.key(&item.content) {
+                Ok(key) => key,
+                Err(error) => {
+                    self.fail(id, "", unreadable(&item.content, &error))?;
+                    continue;
+                }
+            };
+            if self.journal.is_done(id, &key) {
+                (self.on_event)(Event::Skipped { id });
+                self.summary.skipped += 1;
+                continue;
+            }
+            let replace = self.force || self.journal.knows(id);
+            return Ok(Some((index, Job { item, key, folder: self.folder, replace, lane: 0 })));
+        }
+        Ok(None)
+    }
+
+    /// Notes how a job ended; what was written is to be noted as [`Self::done`].
+    fn end(
+        &mut self,
+        job: &Job<'a, T>,
+        result: Result<Option<Vec<PathBuf>>, String>,
+    ) -> Result<Option<(&'a str, Vec<PathBuf>)>, JournalError> {
+        let id = job.item.id.as_str();
+        match result {
+            Ok(None) => self.summary.stopped = true,
+            Ok(Some(outputs)) => match self.journal.finish(id, &job.key, &outputs) {
+                Ok(()) => return Ok(Some((id, outputs))),
+                Err(error @ JournalError::NoOutput { .. }) => self.fail(id, &job.key, error.to_string())?,
+                Err(error) => return Err(error),
+            },
+            Err(reason) => self.fail(id, &job.key, reason)?,
+        }
+        Ok(None)
+    }
+
+    fn done(&mut self, id: &str, outputs: Vec<PathBuf>) -> Result<(), JournalError> {
+        self.journal.sync()?;
+        (self.on_event)(Event::Done { id, outputs: &outputs });
+        self.summary.done += 1;
+        Ok(())
+    }
+
+    fn fail(&mut self, id: &str, key: &str, reason: String) -> Result<(), JournalError> {
+        (self.on_event)(Event::Failed { id, reason: &reason });
+        self.journal.fail(id, key, &reason)?;
+        self.summary.failed.push((id.to_string(), reason));
+        Ok(())
+    }
 }
 
 fn attempt<T, E: Display>(
-    journal: &mut Journal,
     job: &Job<'_, T>,
-    work: &mut impl FnMut(&Job<'_, T>) -> Result<Option<Vec<PathBuf>>, E>,
-) -> Result<Result<Option<Vec<PathBuf>>, String>, JournalError> {
-    journal.begin(&job.item.id, job.key)?;
-    let result = {
-        let _here = InItem::enter();
-        catch_unwind(AssertUnwindSafe(|| work(job)))
-    };
-    let outputs = match result {
-        Ok(Ok(None)) => return Ok(Ok(None)),
-        Ok(Ok(Some(outputs))) => outputs,
+    work: &impl Fn(&Job<'_, T>) -> Result<Option<Vec<PathBuf>>, E>,
+) -> Result<Option<Vec<PathBuf>>, String> {
+    let _here = InItem::enter();
+    match catch_unwind(AssertUnwindSafe(|| work(job))) {
         // The alternate form of `anyhow` errors is the whole chain.
-        Ok(Err(error)) => return Ok(Err(format!("{error:#}"))),
-        Err(payload) => {
-            return Ok(Err(format!("internal error, please report it: {}", panic_text(&*payload))));
-        }
-    };
-    match journal.finish(&job.item.id, job.key, &outputs) {
-        Ok(()) => Ok(Ok(Some(outputs))),
-        Err(error @ JournalError::NoOutput { .. }) => Ok(Err(error.to_string())),
-        Err(error) => Err(error),
+        Ok(result) => result.map_err(|error| format!("{error:#}")),
+        Err(payload) => Err(format!("internal error, please report it: {}", panic_text(&*payload))),
     }
 }
 

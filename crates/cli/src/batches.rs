@@ -1,20 +1,32 @@
 //! Many inputs into a folder: what all apps do alike, and what they say of it.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use batch::{Choice, Event, Item, Job, Journal, Recipe, Shard, Status, status};
 use clap::Args;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::args::{OutputArgs, Target};
 use crate::exit::{Exit, report_line, usage};
 use crate::print::{print_json, print_text};
 use crate::progress::Progress;
 
+/// Jobs in flight at most where nobody says, the bytes of a small model, and how many items a job make a long list.
+const USUALLY: usize = 4;
+const SMALL: u64 = 256 << 20;
+const LONG: usize = 4;
+
 /// Which of many inputs are done.
-#[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[command(next_help_heading = "Output")]
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Many inputs")]
 pub struct BatchArgs {
+    /// Take more inputs from FILE (`-` is stdin), one a line, or as JSON lines: {"input": FILE} or {"text": WORDS}, and
+    /// with "id" what the result is called
+    #[arg(long, value_name = "FILE")]
+    pub list: Option<PathBuf>,
+
     /// Do the Nth of COUNT equal parts of many inputs, for job arrays; all parts write into one folder
     #[arg(long, value_name = "N/COUNT")]
     pub shard: Option<Shard>,
@@ -22,18 +34,36 @@ pub struct BatchArgs {
     /// Do only those of many inputs that failed the last time
     #[arg(long)]
     pub retry_failed: bool,
+
+    /// Do so many inputs into a folder at a time, which share the threads [default: up to 4 for small models and long
+    /// lists, else 1]
+    #[arg(long, value_name = "N")]
+    pub jobs_in_flight: Option<NonZeroUsize>,
 }
 
 impl BatchArgs {
+    /// How many of so many items are at work at a time, with models of so many bytes: a small net's operators are too short to
+    /// keep many threads at work, and of a few items the last would have but its share of them.
+    fn jobs(&self, items: usize, weights: u64) -> usize {
+        let usual = || {
+            let most = rayon::current_num_threads().min(USUALLY);
+            if weights <= SMALL && items >= most * LONG { most } else { 1 }
+        };
+        self.jobs_in_flight.map_or_else(usual, NonZeroUsize::get).min(items.max(1))
+    }
+
     /// Refuses these flags where the output is not a folder.
     ///
     /// # Errors
     /// That.
     pub fn fit(&self, target: &Target) -> Result<()> {
-        let flag = if self.shard.is_some() { "--shard" } else { "--retry-failed" };
-        if matches!(target, Target::Folder(_)) || *self == Self::default() {
-            return Ok(());
-        }
+        let flag = match self {
+            _ if matches!(target, Target::Folder(_)) => return Ok(()),
+            Self { shard: Some(_), .. } => "--shard",
+            Self { retry_failed: true, .. } => "--retry-failed",
+            Self { jobs_in_flight: Some(_), .. } => "--jobs-in-flight",
+            _ => return Ok(()),
+        };
         Err(usage(format!("{flag} is for many inputs into a folder: give -o DIR/")))
     }
 }
@@ -48,28 +78,40 @@ pub struct Outcome {
 }
 
 /// Makes each item in a folder: what an earlier run has done is skipped, what fails is told and the rest finished. `work`
-/// returns the files that it wrote, or nothing where Ctrl-C stopped it. `verb` is what was done with each.
+/// returns the files that it wrote, or nothing where Ctrl-C stopped it. `verb` is what was done with each, `weights` the
+/// bytes of the models that do it.
 ///
 /// # Errors
 /// A journal that cannot be kept.
-pub fn each_in<T>(
+pub fn each_in<T: Sync>(
     folder: &Path,
     items: &[Item<T>],
     recipe: &Recipe,
-    (output, args): (&OutputArgs, &BatchArgs),
+    (output, args, weights): (&OutputArgs, &BatchArgs, u64),
     progress: &Progress,
     verb: &str,
-    mut work: impl FnMut(&Job<'_, T>) -> Result<Option<Vec<PathBuf>>>,
+    work: impl Fn(&Job<'_, T>) -> Result<Option<Vec<PathBuf>>> + Sync,
 ) -> Result<Outcome> {
     let mut journal = Journal::open(folder, args.shard)?;
-    let choice = Choice { force: output.force, failed_only: args.retry_failed, shard: args.shard };
+    let jobs = NonZeroUsize::new(args.jobs(items.len(), weights)).unwrap_or(NonZeroUsize::MIN);
+    let choice = Choice { force: output.force, failed_only: args.retry_failed, shard: args.shard, jobs };
     let bar = progress.bar(items.len() as u64, verb);
+    let lanes = lanes(jobs.get())?;
+    if !lanes.is_empty() {
+        progress.show_no_more_bars();
+    }
     let summary = batch::run(
         items,
         recipe,
         &mut journal,
         choice,
-        |job| work(job).map_err(|error| report_line(&error)),
+        |job| {
+            let done = match lanes.get(job.lane) {
+                Some(threads) => threads.install(|| work(job)),
+                None => work(job),
+            };
+            done.map_err(|error| report_line(&error))
+        },
         |event| match event {
             Event::Begun { index, total, .. } => {
                 bar.total(total as u64);
@@ -85,6 +127,15 @@ pub fn each_in<T>(
     progress.status(format!("{done} {verb}, {skipped} done before, {failed} failed"));
     let exit = if summary.stopped { Exit::Interrupted } else { Exit::from(&summary) };
     Ok(Outcome { exit, whole: exit == Exit::Done && done + skipped == items.len() })
+}
+
+/// Threads for each of several jobs; none where there is one, which has all.
+fn lanes(jobs: usize) -> Result<Vec<ThreadPool>> {
+    let threads = rayon::current_num_threads();
+    let of = |lane: usize| (threads / jobs + usize::from(lane < threads % jobs)).max(1);
+    let lanes = if jobs > 1 { jobs } else { 0 };
+    let pool = |lane| ThreadPoolBuilder::new().num_threads(of(lane)).build();
+    (0..lanes).map(pool).collect::<Result<_, _>>().context("--jobs-in-flight")
 }
 
 /// `status DIR`: how far the runs in a folder have come.

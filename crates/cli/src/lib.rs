@@ -38,7 +38,7 @@
 //! - `exit` exit codes and the one line that reports an error
 //! - `progress` bars and status lines on stderr
 //! - `print` results on stdout, JSON, standard input
-//! - `source` words, files and standard input
+//! - `source` words, files and standard input; `list` those that a file lists
 //! - `models`, `completions` verbs that all apps have
 
 mod args;
@@ -46,6 +46,7 @@ mod batches;
 mod completions;
 mod compute;
 mod exit;
+mod list;
 mod models;
 mod print;
 mod progress;
@@ -64,7 +65,7 @@ pub use print::{
     stdin_is_piped,
 };
 pub use progress::{Bar, Progress};
-pub use source::Source;
+pub use source::{Prompt, Source, Typed, What, prompts};
 pub use start::{go_on, interrupted, seconds_since_start, start, stop_gently};
 
 // The allocator of every app: tensors come and go on many threads, and mimalloc keeps that cheap.

@@ -1,6 +1,8 @@
 //! Progress on stderr: bars on a terminal, status lines anywhere, nothing with `-q`.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -15,6 +17,8 @@ pub struct Progress {
     quiet: bool,
     verbose: bool,
     coloured: bool,
+    /// Whether the bars that there are suffice.
+    full: Arc<AtomicBool>,
 }
 
 impl Progress {
@@ -28,7 +32,14 @@ impl Progress {
             quiet: talk.quiet,
             verbose: talk.verbose,
             coloured,
+            full: Arc::default(),
         }
+    }
+
+    /// From now on only the bars that are there already are shown: several things at work at a time would tear each
+    /// other's.
+    pub(crate) fn show_no_more_bars(&self) {
+        self.full.store(true, Ordering::Relaxed);
     }
 
     /// A bar that counts steps.
@@ -45,7 +56,7 @@ impl Progress {
     /// A sign of life for work of unknown length.
     pub fn spinner(&self, label: &str) -> Bar {
         let bar = self.add(ProgressBar::new_spinner(), label, "{spinner} {prefix} {elapsed} {msg}");
-        if !self.bars.is_hidden() {
+        if !self.bars.is_hidden() && !bar.0.is_hidden() {
             bar.0.enable_steady_tick(Duration::from_millis(100));
         }
         bar
@@ -79,7 +90,10 @@ impl Progress {
 
     fn add(&self, bar: ProgressBar, label: &str, form: &str) -> Bar {
         let form = form.replace("BAR", if self.coloured { "{wide_bar:.cyan/blue}" } else { "{wide_bar}" });
-        let bar = self.bars.add(bar);
+        let bar = match self.full.load(Ordering::Relaxed) {
+            true => ProgressBar::hidden(),
+            false => self.bars.add(bar),
+        };
         if let Ok(style) = ProgressStyle::with_template(&form) {
             bar.set_style(style.with_key("rate", rate));
         }

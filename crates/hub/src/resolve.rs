@@ -25,6 +25,22 @@ pub enum Location {
     Embedded(Embedded),
 }
 
+impl Location {
+    /// How many bytes its files have, those of the folders in it too.
+    pub fn bytes(&self) -> u64 {
+        fn below(path: &Path) -> u64 {
+            match std::fs::read_dir(path) {
+                Ok(entries) => entries.flatten().map(|entry| below(&entry.path())).sum(),
+                Err(_) => std::fs::metadata(path).map_or(0, |data| data.len()),
+            }
+        }
+        match self {
+            Self::Dir(path) | Self::File(path) => below(path),
+            Self::Embedded(files) => files.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
+        }
+    }
+}
+
 /// A model that was found.
 #[derive(Clone, Debug)]
 pub struct Resolved {

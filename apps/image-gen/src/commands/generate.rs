@@ -3,9 +3,9 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use batch::{Content, Item};
-use cli::{Exit, Progress, Target, Timings, print_bytes, print_json, print_path, usage};
+use cli::{Exit, Progress, Prompt, Target, Timings, Typed, print_bytes, print_json, print_path, usage};
 use image_gen::Autoencoder;
 use image_gen::recipe::{Recipe, Source};
 use media::image_file::{Format, Pixels};
@@ -29,6 +29,8 @@ const GAP: u32 = 8;
 /// One picture to make.
 #[derive(Debug, Clone)]
 struct Task {
+    /// What a list calls it.
+    id: Option<String>,
     prompt: String,
     seed: u64,
 }
@@ -80,49 +82,28 @@ pub fn run(args: &GenerateArgs) -> Result<Exit> {
 }
 
 fn tasks(args: &GenerateArgs) -> Result<Vec<Task>> {
-    let mut prompts = vec![];
-    let mut read = false;
-    for word in &args.prompts {
-        let path = Path::new(word);
-        let is_text = path.extension().is_some_and(|end| end == "txt");
-        if word == "-" {
-            if std::mem::replace(&mut read, true) {
-                return Err(usage("`-` stands for stdin, which can be read once only"));
-            }
-            prompts.extend(lines(cli::read_stdin()?).context("stdin")?);
-        } else if is_text && path.is_file() {
-            let bytes = std::fs::read(path).with_context(|| word.clone())?;
-            prompts.extend(lines(bytes).with_context(|| word.clone())?);
-        } else if is_text && !word.contains(char::is_whitespace) {
-            return Err(usage(format!(
-                "{word}: there is no such file; if these are the words, use --text {word:?}"
-            )));
-        } else {
-            prompts.push(word.clone());
-        }
+    let typed = Typed {
+        inputs: &args.prompts,
+        texts: &args.text,
+        list: args.shares.list.as_deref(),
+        ..Typed::default()
+    };
+    let mut prompts = cli::prompts(&typed, LONGEST, true)?;
+    if prompts.is_empty() {
+        prompts.push(Prompt { id: None, text: String::new() });
     }
-    prompts.extend(args.text.iter().cloned());
-    if args.prompts.is_empty() && args.text.is_empty() {
-        prompts = if cli::stdin_is_piped() { lines(cli::read_stdin()?).context("stdin")? } else { vec![] };
-        if prompts.is_empty() {
-            prompts.push(String::new());
-        }
-    }
-    for prompt in prompts.iter().chain(&args.negative) {
-        if prompt.len() > LONGEST {
-            return Err(usage(format!("a prompt of {} bytes: the most is {LONGEST}", prompt.len())));
-        }
+    if let Some(long) = args.negative.as_ref().filter(|negative| negative.len() > LONGEST) {
+        return Err(usage(format!("a prompt of {} bytes: the most is {LONGEST}", long.len())));
     }
     let seed = args.compute.seed();
-    let seeds = (0..u64::from(args.count)).map(|number| seed.wrapping_add(number));
-    let each = |prompt: String| seeds.clone().map(move |seed| Task { prompt: prompt.clone(), seed });
+    let each = |Prompt { id, text }: Prompt| {
+        (0..u64::from(args.count)).map(move |number| Task {
+            id: id.clone(),
+            prompt: text.clone(),
+            seed: seed.wrapping_add(number),
+        })
+    };
     Ok(prompts.into_iter().flat_map(each).collect())
-}
-
-/// A prompt a line.
-fn lines(bytes: Vec<u8>) -> Result<Vec<String>> {
-    let text = String::from_utf8(bytes).context("not UTF-8 text")?;
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect())
 }
 
 /// Where the pictures go.
@@ -337,7 +318,7 @@ impl Run<'_> {
                 payload: task.clone(),
             })
             .collect();
-        let at = (&args.output, &args.shares);
+        let at = (&args.output, &args.shares, self.studio.found.location.bytes());
         let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "made", |job| {
             let path = job.output("png");
             self.to_file(&job.item.payload, &path, job.replace)?;
@@ -353,8 +334,8 @@ impl Run<'_> {
         Ok(outcome.exit)
     }
 
-    /// The prompt's words and the seed that was asked for, or else a number, so that the same command goes on where it
-    /// stopped.
+    /// The name that a list gives, or else the prompt's words; and the seed that was asked for, or a number, so that the same
+    /// command goes on where it stopped.
     fn names(&self, tasks: &[Task]) -> Vec<String> {
         let (count, seed) = (u64::from(self.args.count), self.args.compute.seed);
         let mut taken = std::collections::HashSet::new();
@@ -367,7 +348,11 @@ impl Run<'_> {
                 base.push_str("picture");
             }
             let label = seed.map_or(number as u64 % count + 1, |_| task.seed);
-            let mut name = format!("{base}-{label}");
+            let mut name = match &task.id {
+                Some(id) if count == 1 => id.clone(),
+                Some(id) => format!("{id}-{label}"),
+                None => format!("{base}-{label}"),
+            };
             let mut again = 2;
             while !taken.insert(name.clone()) {
                 name = format!("{base}-{label}-{again}");

@@ -35,8 +35,7 @@ struct Session<'a> {
     args: &'a ComposeArgs,
     bars: u32,
     composer: Composer,
-    model: String,
-    revision: Option<String>,
+    found: Resolved,
     soundfont: Option<Font>,
     progress: Progress,
     load_s: f64,
@@ -66,7 +65,7 @@ struct Line<'a> {
 
 /// Refuses what only models that make sound take.
 pub fn refuse_sound(args: &ComposeArgs) -> Result<()> {
-    if !args.prompts.is_empty() || !args.text.is_empty() {
+    if !args.prompts.is_empty() || !args.text.is_empty() || args.shares.list.is_some() {
         return Err(usage(
             "this model composes without words: drop PROMPT, or say it with --style, --key, --metre and --bars; \
              --model facebook/musicgen-small is one that takes words",
@@ -104,8 +103,7 @@ pub fn run(args: &ComposeArgs, found: Resolved, progress: Progress) -> Result<Ex
         args,
         bars: args.bars.unwrap_or(BARS),
         composer,
-        model: found.name,
-        revision: found.revision,
+        found,
         soundfont,
         progress,
         load_s: began.elapsed().as_secs_f64(),
@@ -238,7 +236,7 @@ impl Session<'_> {
                 payload: task.clone(),
             })
             .collect();
-        let at = (&self.args.output, &self.args.shares);
+        let at = (&self.args.output, &self.args.shares, self.found.location.bytes());
         let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "composed", |job| {
             self.to_files(&job.item.payload, &folder.join(&job.item.id), &Kind::USUAL, job.replace).map(Some)
         })?;
@@ -304,8 +302,8 @@ impl Session<'_> {
         let (_, style) = self.composer.styles.find(self.args.style.as_deref()).map_err(usage)?;
         let seconds = sound::Clock::new(&piece.score).seconds(piece.score.end());
         print_json(&Line {
-            model: &self.model,
-            revision: self.revision.as_deref(),
+            model: &self.found.name,
+            revision: self.found.revision.as_deref(),
             seed: task.seed,
             style: &style.name,
             key: key_name(piece.key),

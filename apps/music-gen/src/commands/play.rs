@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
 use batch::{Content, Item, Recipe};
-use cli::{Exit, Progress, StdoutClosed, Timings, print_bytes, print_json, print_path, usage};
+use cli::{Exit, Progress, Prompt, StdoutClosed, Timings, Typed, print_bytes, print_json, print_path, usage};
 use hub::Resolved;
 use models::decoding::Sampling;
 use music_gen::Kind;
@@ -41,8 +41,7 @@ struct Session<'a> {
     args: &'a ComposeArgs,
     player: Player,
     melody: Option<Vec<f32>>,
-    model: String,
-    revision: Option<String>,
+    found: Resolved,
     progress: Progress,
     load_s: f64,
 }
@@ -119,8 +118,7 @@ pub fn run(args: &ComposeArgs, found: Resolved, progress: Progress) -> Result<Ex
     let load_s = began.elapsed().as_secs_f64();
     let melody = args.playing.melody.as_deref();
     let melody = melody.map(|path| given::mono(path, player.melody_rate())).transpose()?;
-    let (model, revision) = (found.name, found.revision);
-    let session = Session { args, player, melody, model, revision, progress, load_s };
+    let session = Session { args, player, melody, found, progress, load_s };
     match places {
         Places::Stdout => {
             let played = session.play(&tasks[0])?;
@@ -138,50 +136,23 @@ pub fn run(args: &ComposeArgs, found: Resolved, progress: Progress) -> Result<Ex
 }
 
 /// The prompts that were typed, in files or piped in; one that says nothing where there is none.
-fn prompts(args: &ComposeArgs) -> Result<Vec<String>> {
-    let (mut prompts, mut read) = (Vec::new(), false);
-    for word in &args.prompts {
-        let path = Path::new(word);
-        let is_text = path.extension().is_some_and(|end| end == "txt");
-        if word == "-" {
-            if std::mem::replace(&mut read, true) {
-                return Err(usage("`-` stands for stdin, which can be read once only"));
-            }
-            prompts.extend(lines(cli::read_stdin()?).context("stdin")?);
-        } else if is_text && path.is_file() {
-            prompts.extend(
-                lines(std::fs::read(path).with_context(|| word.clone())?).with_context(|| word.clone())?,
-            );
-        } else if is_text && !word.contains(char::is_whitespace) {
-            return Err(usage(format!(
-                "{word}: there is no such file; if these are the words, use --text {word:?}"
-            )));
-        } else {
-            prompts.push(word.clone());
-        }
-    }
-    prompts.extend(args.text.iter().cloned());
+fn prompts(args: &ComposeArgs) -> Result<Vec<Prompt>> {
     let is_stdin = |path: &Path| path.as_os_str() == "-";
     let taken = args.continue_from.iter().chain(&args.playing.melody).any(|path| is_stdin(path));
-    if args.prompts.is_empty() && args.text.is_empty() && !taken && cli::stdin_is_piped() {
-        prompts = lines(cli::read_stdin()?).context("stdin")?;
-    }
-    if let Some(long) = prompts.iter().find(|prompt| prompt.len() > LONGEST) {
-        return Err(usage(format!("a prompt of {} bytes: the most is {LONGEST}", long.len())));
-    }
+    let typed = Typed {
+        inputs: &args.prompts,
+        texts: &args.text,
+        list: args.shares.list.as_deref(),
+        ..Typed::default()
+    };
+    let mut prompts = cli::prompts(&typed, LONGEST, !taken)?;
     if prompts.is_empty() {
-        prompts.push(String::new());
+        prompts.push(Prompt { id: None, text: String::new() });
     }
     Ok(prompts)
 }
 
-/// A prompt a line.
-fn lines(bytes: Vec<u8>) -> Result<Vec<String>> {
-    let text = String::from_utf8(bytes).context("not UTF-8 text")?;
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect())
-}
-
-/// Each prompt with each file and each seed. In a folder a file's piece has its name; a seed that was asked for is part of a
+/// Each prompt with each file and each seed. In a folder a file's piece has its name, and one of a list that which is given there; a seed that was asked for is part of a
 /// name, so that further pieces can be added.
 fn tasks(args: &ComposeArgs) -> Result<Vec<Task>> {
     let prompts = prompts(args)?;
@@ -198,16 +169,20 @@ fn tasks(args: &ComposeArgs) -> Result<Vec<Task>> {
         for file in &files {
             for turn in 0..u64::from(args.count) {
                 let seed = first.wrapping_add(turn);
-                let mut name = vec![file.map_or("music".to_string(), |(_, stem)| stem.clone())];
-                if prompts.len() > 1 {
+                let mut name = match (&prompt.id, file) {
+                    (Some(id), None) => vec![id.clone()],
+                    (Some(id), Some((_, stem))) => vec![id.clone(), (*stem).clone()],
+                    (None, file) => vec![file.map_or("music".to_string(), |(_, stem)| (*stem).clone())],
+                };
+                if prompt.id.is_none() && prompts.len() > 1 {
                     name.push((number + 1).to_string());
                 }
-                if args.count > 1 || (file.is_none() && prompts.len() == 1) {
+                if args.count > 1 || (prompt.id.is_none() && file.is_none() && prompts.len() == 1) {
                     let label = if is_asked { seed } else { turn + 1 };
                     name.push(label.to_string());
                 }
                 let given = file.map(|(path, _)| path.clone());
-                tasks.push(Task { prompt: prompt.clone(), given, seed, name: name.join("-") });
+                tasks.push(Task { prompt: prompt.text.clone(), given, seed, name: name.join("-") });
             }
         }
     }
@@ -338,7 +313,7 @@ impl Session<'_> {
         };
         let items: Vec<Item<Task>> = tasks.iter().map(item).collect();
         let kinds = usual(self.args.playing.picture);
-        let at = (&self.args.output, &self.args.shares);
+        let at = (&self.args.output, &self.args.shares, self.found.location.bytes());
         let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "played", |job| {
             self.to_files(&job.item.payload, &folder.join(&job.item.id), kinds, job.replace).map(Some)
         })?;
@@ -379,8 +354,8 @@ impl Session<'_> {
         }
         let name = |path: &PathBuf| path.display().to_string();
         print_json(&Line {
-            model: &self.model,
-            revision: self.revision.as_deref(),
+            model: &self.found.name,
+            revision: self.found.revision.as_deref(),
             seed: task.seed,
             prompt: &task.prompt,
             prompt_ids: &played.piece.prompt_ids,

@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
-use batch::{Content, Input, Item, Recipe, Wanted};
-use cli::{Exit, Progress, Target, Timings, print_json, print_line, print_text, usage};
+use anyhow::{Context, Result, bail};
+use batch::Recipe;
+use cli::{Exit, Progress, Source, Target, Timings, Typed, What, print_json, print_line, print_text, usage};
+use hub::Resolved;
 use media::subtitles::Layout;
 use serde::Serialize;
 use speech_rec::corpus::EXTENSIONS;
@@ -23,8 +24,7 @@ const SCHEMA: u32 = 1;
 struct Run<'a> {
     args: &'a TranscribeArgs,
     model: Model,
-    name: String,
-    revision: Option<String>,
+    found: Resolved,
     seed: u64,
     layout: Layout,
     progress: Progress,
@@ -61,11 +61,11 @@ struct Heard {
 pub fn run(args: &TranscribeArgs) -> Result<Exit> {
     args.shares.fit(&args.output.target())?;
     args.compute.apply()?;
-    let inputs = inputs(args)?;
+    let sources = sources(args)?;
     let formats = formats(args)?;
     let target = args.output.target();
     match &target {
-        Target::File(path) if inputs.len() > 1 || formats.len() > 1 => {
+        Target::File(path) if sources.len() > 1 || formats.len() > 1 => {
             return Err(usage(format!("-o {}: several results need a folder: -o DIR/", path.display())));
         }
         Target::File(path) if path.exists() && !args.output.force => {
@@ -87,37 +87,31 @@ pub fn run(args: &TranscribeArgs) -> Result<Exit> {
         max_words_per_line: args.max_words.map(usize::from),
         highlight_words: args.highlight_words,
     };
-    let run = Run { args, model, name: found.name, revision: found.revision, seed, layout, progress, load_s };
+    let run = Run { args, model, found, seed, layout, progress, load_s };
     match target {
-        Target::Folder(folder) => run.to_folder(&inputs, &formats, &folder),
-        Target::File(path) => run.to_file(&inputs[0], formats[0], &path),
-        Target::Stdout | Target::Default => run.to_stdout(&inputs, formats[0]),
+        Target::Folder(folder) => run.to_folder(&sources, &formats, &folder),
+        Target::File(path) => run.to_file(&sources[0], formats[0], &path),
+        Target::Stdout | Target::Default => run.to_stdout(&sources, formats[0]),
     }
 }
 
 /// The files that were named, and those of folders; stdin is `-`, or what is piped in where nothing is named.
-fn inputs(args: &TranscribeArgs) -> Result<Vec<Input>> {
-    let mut words = args.inputs.clone();
-    if words.is_empty() {
+fn sources(args: &TranscribeArgs) -> Result<Vec<Source>> {
+    let list = args.shares.list.as_deref();
+    if args.inputs.is_empty() && list.is_none() {
         if !cli::stdin_is_piped() {
             return Err(usage(
                 "nothing to listen to: speech-rec --model openai/whisper-base talk.mp3 (or `-` for stdin; --help says more)",
             ));
         }
-        words.push("-".into());
+        return Ok(vec![Source::stdin()]);
     }
-    let is_stdin = |path: &Path| path.as_os_str() == "-";
-    if words.iter().any(|word| is_stdin(word)) {
-        return match words.len() {
-            1 => Ok(vec![Input { path: "-".into(), root: None }]),
-            _ => Err(usage("`-` stands for stdin, which stands alone")),
-        };
-    }
-    if args.raw_rate.is_some() {
+    let (recursive, extensions) = (args.recursive, EXTENSIONS);
+    let sources = Typed { list, recursive, extensions, ..Typed::default() }.files(&args.inputs)?;
+    if args.raw_rate.is_some() && sources.iter().all(|source| source.what != What::Stdin) {
         return Err(usage("--raw-rate is for stdin: give `-`"));
     }
-    let expanded = batch::expand(&words, &Wanted { recursive: args.recursive, extensions: EXTENSIONS });
-    expanded.for_batch(&words).map_err(|(path, why)| anyhow!("{}: {why}", path.display()))
+    Ok(sources)
 }
 
 /// What is written: as asked, or as the name behind `-o` says.
@@ -142,11 +136,15 @@ fn formats(args: &TranscribeArgs) -> Result<Vec<Format>> {
 
 impl Run<'_> {
     /// Listens to a file, or to what comes through stdin, which is kept on disk meanwhile.
-    fn hear(&self, input: &Path, on_text: &mut dyn FnMut(&str) -> bool) -> Result<Heard> {
+    fn hear(&self, source: &Source, on_text: &mut dyn FnMut(&str) -> bool) -> Result<Heard> {
         let began = Instant::now();
         let spinner = self.progress.spinner("reading the sound");
-        let spooled = if input.as_os_str() == "-" { Some(spool()?) } else { None };
-        let path = spooled.as_ref().map_or(input, |file| file.path());
+        let spooled = if source.what == What::Stdin { Some(spool()?) } else { None };
+        let path = match (&source.what, &spooled) {
+            (What::File(path), _) => path,
+            (_, Some(file)) => file.path(),
+            _ => bail!("this takes files"),
+        };
         let raw = self.args.raw_rate.map(|rate| Raw { rate, channels: self.args.raw_channels });
         let reading = Reading { raw, damaged: self.args.damaged };
         let sound = Sound::open(path, reading, self.model.config.num_mel_bins, self.model.frames());
@@ -170,17 +168,17 @@ impl Run<'_> {
         Ok(Heard { transcript, duration: sound.seconds(), seconds: began.elapsed().as_secs_f64() })
     }
 
-    fn to_stdout(&self, inputs: &[Input], format: Format) -> Result<Exit> {
-        for input in inputs {
+    fn to_stdout(&self, sources: &[Source], format: Format) -> Result<Exit> {
+        for source in sources {
             if self.args.output.talk.json {
-                let heard = self.hear(&input.path, &mut |_| true)?;
-                print_json(&self.line(&input.path, &heard, Vec::new()))?;
+                let heard = self.hear(source, &mut |_| true)?;
+                print_json(&self.line(source, &heard, Vec::new()))?;
                 continue;
             }
             // words are told as they come
             let streams = format == Format::Txt;
             let mut closed = None;
-            let heard = self.hear(&input.path, &mut |text| {
+            let heard = self.hear(source, &mut |text| {
                 if streams && !text.is_empty() {
                     closed = print_line(text).err();
                 }
@@ -197,12 +195,12 @@ impl Run<'_> {
         Ok(Exit::Done)
     }
 
-    fn to_file(&self, input: &Input, format: Format, path: &Path) -> Result<Exit> {
-        let heard = self.hear(&input.path, &mut |_| true)?;
+    fn to_file(&self, source: &Source, format: Format, path: &Path) -> Result<Exit> {
+        let heard = self.hear(source, &mut |_| true)?;
         let text = write(&heard.transcript, format, &self.layout);
         batch::write_bytes(path, text.as_bytes(), self.args.output.force)?;
         match self.args.output.talk.json {
-            true => print_json(&self.line(&input.path, &heard, vec![path.to_path_buf()]))?,
+            true => print_json(&self.line(source, &heard, vec![path.to_path_buf()]))?,
             false => cli::print_path(path)?,
         }
         self.tell(&heard);
@@ -210,25 +208,17 @@ impl Run<'_> {
     }
 
     /// What an earlier run has done is skipped, what fails is told and the rest finished.
-    fn to_folder(&self, inputs: &[Input], formats: &[Format], folder: &Path) -> Result<Exit> {
+    fn to_folder(&self, sources: &[Source], formats: &[Format], folder: &Path) -> Result<Exit> {
         let options = serde_json::json!({
             "request": format!("{:?}", super::request(self.args, &self.model, 0)), "seed": self.args.compute.seed,
             "formats": format!("{formats:?}"), "layout": format!("{:?}", self.layout),
             "device": self.args.compute.device.to_string(), "dtype": self.args.compute.dtype.to_string(),
-            "revision": self.revision, "raw": (self.args.raw_rate, self.args.raw_channels),
+            "revision": self.found.revision, "raw": (self.args.raw_rate, self.args.raw_channels),
             "damaged": self.args.damaged,
         });
-        let recipe = Recipe::new(&self.name, &options, SCHEMA)?;
-        let content = |input: &Input| match input.path.as_os_str() == "-" {
-            true => Content::Bytes(Vec::new()),
-            false => Content::File(input.path.clone()),
-        };
-        let items: Vec<Item<PathBuf>> = batch::output_names(inputs)
-            .into_iter()
-            .zip(inputs)
-            .map(|(id, input)| Item { id, content: content(input), payload: input.path.clone() })
-            .collect();
-        let at = (&self.args.output, &self.args.shares);
+        let recipe = Recipe::new(&self.found.name, &options, SCHEMA)?;
+        let items: Vec<_> = sources.iter().map(Source::item).collect();
+        let at = (&self.args.output, &self.args.shares, self.found.location.bytes());
         let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "written", |job| {
             let heard = self.hear(&job.item.payload, &mut |_| true)?;
             let mut written = Vec::new();
@@ -255,12 +245,12 @@ impl Run<'_> {
             .detail(format!("{duration:.1} s of {}, {rate:.1} times as fast", heard.transcript.language));
     }
 
-    fn line<'a>(&'a self, input: &Path, heard: &'a Heard, outputs: Vec<PathBuf>) -> Line<'a> {
+    fn line<'a>(&'a self, source: &Source, heard: &'a Heard, outputs: Vec<PathBuf>) -> Line<'a> {
         Line {
-            model: &self.name,
-            revision: self.revision.as_deref(),
+            model: &self.found.name,
+            revision: self.found.revision.as_deref(),
             seed: self.seed,
-            input: input.display().to_string(),
+            input: if source.what == What::Stdin { "-".into() } else { source.name() },
             task: if self.args.task == crate::cli::Task::Translate { "translate" } else { "transcribe" },
             beam: self.args.beam,
             vad: self.args.vad.unwrap_or(self.model.cuts_at_pauses) || self.args.batch.is_some(),

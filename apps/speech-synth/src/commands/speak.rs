@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use ::speech_synth::{Request, Said, Voice, Word, Writing, speak};
 use anyhow::{Context, Error, Result, bail};
-use batch::{Item, Recipe};
-use cli::{Exit, Progress, Source, StdoutClosed, Timings, print_json, print_path};
+use batch::Recipe;
+use cli::{Exit, Progress, Source, StdoutClosed, Timings, What, print_json, print_path};
+use hub::Resolved;
 use serde::Serialize;
 
 use super::sink::{Form, Place, Sink};
@@ -22,8 +23,7 @@ const SCHEMA: u32 = 1;
 struct Run<'a> {
     args: &'a SpeakArgs,
     voice: Voice,
-    name: String,
-    revision: Option<String>,
+    found: Resolved,
     request: Request,
     form: Form,
     progress: Progress,
@@ -83,8 +83,7 @@ pub fn run(args: &SpeakArgs) -> Result<Exit> {
         lufs: args.lufs,
     };
     let load_s = began.elapsed().as_secs_f64();
-    let (name, revision) = (found.name, found.revision);
-    let run = Run { args, voice, name, revision, request, form, progress, load_s };
+    let run = Run { args, voice, found, request, form, progress, load_s };
     // what is spoken is kept when Ctrl-C comes
     cli::stop_gently();
     match &places {
@@ -241,11 +240,9 @@ impl Run<'_> {
     /// What an earlier run has done is skipped, what fails is told and the rest finished.
     fn to_folder(&self, sources: &[Source], folder: &Path) -> Result<Exit> {
         let recipe = self.recipe()?;
-        let items: Vec<Item<Source>> = (Source::names(sources).into_iter().zip(sources))
-            .map(|(id, source)| Item { id, content: source.content(), payload: source.clone() })
-            .collect();
+        let items: Vec<_> = sources.iter().map(Source::item).collect();
         let kind = self.args.subtitles.as_deref().map(Kind::of).transpose()?;
-        let at = (&self.args.output, &self.args.shares);
+        let at = (&self.args.output, &self.args.shares, self.found.location.bytes());
         let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "spoken", |job| {
             let path = job.output(extension(self.form.format));
             let times = kind.map(|kind| job.output(kind.extension()));
@@ -282,13 +279,13 @@ impl Run<'_> {
     fn print_line(&self, source: &Source, made: &Made, outputs: &[&Path]) -> Result<()> {
         let seconds = made.samples as f64 / f64::from(self.form.rate);
         let options = &self.request.options;
-        let input = match source {
-            Source::Words(words) => words.clone(),
-            other => other.name(),
+        let input = match &source.what {
+            What::Words(words) => words.clone(),
+            _ => source.name(),
         };
         print_json(&Line {
-            model: &self.name,
-            revision: self.revision.as_deref(),
+            model: &self.found.name,
+            revision: self.found.revision.as_deref(),
             seed: self.request.seed,
             speaker: options.speaker,
             speed: self.args.speed,

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
-use cli::{Source, Target, usage};
+use cli::{Source, Target, Typed, What, usage};
 use media::document::{Document, Kind, Options};
 
 use super::subtitles;
@@ -28,9 +28,9 @@ pub enum Places {
 /// # Errors
 /// A file that cannot be read, or is not what its name says.
 pub fn paragraphs(source: &Source) -> Result<Vec<String>> {
-    let kind = match source {
-        Source::Words(words) if !words.contains(['\n', '\r']) => return Ok(vec![words.clone()]),
-        Source::File(path) => Kind::of(path).unwrap_or(Kind::Text),
+    let kind = match &source.what {
+        What::Words(words) if !words.contains(['\n', '\r']) => return Ok(vec![words.clone()]),
+        What::File(path) => Kind::of(path).unwrap_or(Kind::Text),
         _ => Kind::Text,
     };
     let options = Options { paragraphs: true, ..Options::default() };
@@ -44,13 +44,20 @@ pub fn paragraphs(source: &Source) -> Result<Vec<String>> {
 /// # Errors
 /// Names of files that are not there, and stdin twice.
 pub fn sources(args: &SpeakArgs) -> Result<Vec<Source>> {
-    let mut sources = Source::typed(&args.inputs, &args.text, args.recursive, EXTENSIONS)?;
+    let typed = Typed {
+        inputs: &args.inputs,
+        texts: &args.text,
+        list: args.shares.list.as_deref(),
+        recursive: args.recursive,
+        extensions: EXTENSIONS,
+    };
+    let mut sources = typed.sources()?;
     if sources.is_empty() && cli::stdin_is_piped() {
-        sources.push(Source::Stdin);
+        sources.push(Source::stdin());
     } else if sources.is_empty() && (args.ipa || args.arpabet) {
         return Err(usage("nothing to speak: give phonemes as INPUT"));
     } else if sources.is_empty() {
-        sources.push(Source::Words(GREETING.into()));
+        sources.push(Source::words(GREETING));
     }
     Ok(sources)
 }

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use batch::{Content, Item, Recipe};
-use cli::{Exit, Progress, Target, Timings, print_json, print_line, print_text, usage};
+use batch::{Item, Recipe};
+use cli::{Exit, Progress, Source, Target, Timings, Typed, What, print_json, print_line, print_text, usage};
+use hub::Resolved;
 use models::decoding::{Constraint, LogitFilter, Sampling};
 use models::tokens::chat::Message;
 use serde::Serialize;
@@ -16,18 +17,14 @@ use crate::cli::GenerateArgs;
 /// Grows when the form of the output does.
 const SCHEMA: u32 = 1;
 
-/// Where a prompt comes from.
-#[derive(Debug, Clone, PartialEq)]
-enum Source {
-    Text(String),
-    File(PathBuf),
-    Stdin,
-    Messages(PathBuf),
-}
+/// The files of a folder that are prompts.
+const EXTENSIONS: &[&str] = &["txt", "md", "text", "json"];
 
 /// One answer to make.
 #[derive(Debug, Clone)]
 struct Task {
+    /// What it is called in a folder: of several answers each has its number behind.
+    id: String,
     source: Source,
     seed: u64,
 }
@@ -35,8 +32,7 @@ struct Task {
 struct Run<'a> {
     args: &'a GenerateArgs,
     model: Model,
-    name: String,
-    revision: Option<String>,
+    found: Resolved,
     constraint: Option<Constraint>,
     progress: Progress,
     load_s: f64,
@@ -117,7 +113,7 @@ pub fn run(args: &GenerateArgs) -> Result<Exit> {
     let (model, found) = super::load(&args.model, &args.compute, &progress)?;
     let load_s = began.elapsed().as_secs_f64();
     let constraint = constraint(args, schema, &model)?;
-    let run = Run { args, model, name: found.name, revision: found.revision, constraint, progress, load_s };
+    let run = Run { args, model, found, constraint, progress, load_s };
     match target {
         Target::Folder(folder) => run.to_folder(&tasks, &folder),
         Target::File(path) => run.to_file(&tasks[0], &path, args.output.force).map(|_| Exit::Done),
@@ -126,21 +122,28 @@ pub fn run(args: &GenerateArgs) -> Result<Exit> {
 }
 
 fn tasks(args: &GenerateArgs) -> Result<Vec<Task>> {
-    let mut sources = Vec::new();
-    for word in &args.prompts {
-        sources.push(source(word)?);
-    }
-    sources.extend(args.text.iter().cloned().map(Source::Text));
-    sources.extend(args.messages.iter().cloned().map(Source::Messages));
+    let typed = Typed {
+        inputs: &args.prompts,
+        texts: &args.text,
+        list: args.shares.list.as_deref(),
+        recursive: false,
+        extensions: EXTENSIONS,
+    };
+    let mut sources = match &args.messages {
+        Some(path) => typed.files(std::slice::from_ref(path))?,
+        None => typed.sources()?,
+    };
     if sources.is_empty() {
-        sources.push(if cli::stdin_is_piped() { Source::Stdin } else { Source::Text(String::new()) });
+        sources.push(if cli::stdin_is_piped() { Source::stdin() } else { Source::words("") });
     }
-    if sources.iter().filter(|source| **source == Source::Stdin).count() > 1 {
-        return Err(usage("`-` stands for stdin, which can be read once only"));
-    }
-    let seed = args.compute.seed();
-    let seeds = (0..args.count.unwrap_or(1) as u64).map(|number| seed.wrapping_add(number));
-    let each = |source: Source| seeds.clone().map(move |seed| Task { source: source.clone(), seed });
+    let (seed, count) = (args.compute.seed(), args.count.unwrap_or(1) as u64);
+    let each = |source: Source| {
+        (0..count).map(move |number| Task {
+            id: if count > 1 { format!("{}-{}", source.id, number + 1) } else { source.id.clone() },
+            source: source.clone(),
+            seed: seed.wrapping_add(number),
+        })
+    };
     Ok(sources.into_iter().flat_map(each).collect())
 }
 
@@ -172,30 +175,6 @@ fn constraint(
     })
 }
 
-/// A file that exists, stdin, or words; what looks like a file and is none is not taken for words.
-fn source(word: &str) -> Result<Source> {
-    let path = Path::new(word);
-    if word == "-" {
-        return Ok(Source::Stdin);
-    }
-    if !word.contains(char::is_whitespace) {
-        if path.is_file() {
-            return Ok(Source::File(path.to_path_buf()));
-        }
-        let known = path
-            .extension()
-            .is_some_and(|end| ["txt", "md", "text", "json"].iter().any(|known| end == *known));
-        if known || word.contains(std::path::MAIN_SEPARATOR) {
-            return Err(usage(format!(
-                "{word}: there is no such file; if these are the words, use --text {word:?}"
-            )));
-        }
-    } else if path.is_file() {
-        return Ok(Source::File(path.to_path_buf()));
-    }
-    Ok(Source::Text(word.to_string()))
-}
-
 /// The text of a file, without the line break that ends its last line.
 fn read(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
@@ -212,17 +191,15 @@ fn text(bytes: Vec<u8>) -> Result<String> {
 
 impl Run<'_> {
     fn prompt(&self, task: &Task) -> Result<(String, Prompt)> {
-        let words = match &task.source {
-            Source::Messages(path) => {
-                let words = read(path)?;
-                let messages: Vec<Message> =
-                    serde_json::from_str(&words).with_context(|| path.display().to_string())?;
-                return Ok((words, Prompt::Messages(messages)));
-            }
-            Source::Text(words) => words.clone(),
-            Source::File(path) => read(path)?,
-            Source::Stdin => text(cli::read_stdin()?).context("stdin")?,
+        let bytes = task.source.read()?;
+        let words = match &task.source.what {
+            What::Words(words) => words.clone(),
+            _ => text(bytes).with_context(|| task.source.name())?,
         };
+        if self.args.messages.is_some() {
+            let messages: Vec<Message> = serde_json::from_str(&words).with_context(|| task.source.name())?;
+            return Ok((words, Prompt::Messages(messages)));
+        }
         // nothing to answer: even a model that answers begins a text of its own
         let raw = self.args.raw || words.is_empty();
         let prompt = Prompt::of(&words, self.args.system.as_deref(), raw, &self.model)?;
@@ -297,61 +274,28 @@ impl Run<'_> {
         let options = serde_json::json!({
             "request": format!("{request:?}"), "seed": self.args.compute.seed, "raw": self.args.raw,
             "system": self.args.system, "device": self.args.compute.device.to_string(),
-            "dtype": self.args.compute.dtype.to_string(), "revision": self.revision,
+            "dtype": self.args.compute.dtype.to_string(), "revision": self.found.revision,
             "json_schema": self.args.json_schema, "regex": self.args.regex,
         });
-        let recipe = Recipe::new(&self.name, &options, SCHEMA)?;
-        let names = self.names(tasks);
-        let content = |task: &Task| match &task.source {
-            Source::File(path) | Source::Messages(path) => Content::File(path.clone()),
-            Source::Text(words) => Content::Bytes(words.clone().into_bytes()),
-            Source::Stdin => Content::Bytes(Vec::new()),
+        let recipe = Recipe::new(&self.found.name, &options, SCHEMA)?;
+        let item = |task: &Task| {
+            let Item { content, .. } = task.source.item();
+            Item { id: task.id.clone(), content, payload: task.clone() }
         };
-        let items: Vec<Item<Task>> = names
-            .into_iter()
-            .zip(tasks)
-            .map(|(id, task)| Item { id, content: content(task), payload: task.clone() })
-            .collect();
-        let at = (&self.args.output, &self.args.shares);
+        let items: Vec<Item<Task>> = tasks.iter().map(item).collect();
+        let at = (&self.args.output, &self.args.shares, self.found.location.bytes());
         let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "written", |job| {
             self.to_file(&job.item.payload, &job.output("txt"), job.replace).map(Some)
         })?;
         Ok(outcome.exit)
     }
 
-    /// Files keep their names, prompts are numbered, and of several answers each has its number behind.
-    fn names(&self, tasks: &[Task]) -> Vec<String> {
-        let count = self.args.count.unwrap_or(1) as usize;
-        let file = |task: &Task| match &task.source {
-            Source::File(path) | Source::Messages(path) => {
-                Some(batch::Input { path: path.clone(), root: None })
-            }
-            _ => None,
-        };
-        let inputs: Vec<_> = tasks.iter().step_by(count).filter_map(file).collect();
-        let mut stems = batch::output_names(&inputs).into_iter();
-        let mut number = 0;
-        let mut stem = |task: &Task| match file(task) {
-            Some(_) => stems.next().unwrap_or_default(),
-            None => {
-                number += 1;
-                format!("text-{number}")
-            }
-        };
-        let bases: Vec<String> = tasks.iter().step_by(count).map(&mut stem).collect();
-        let name = |place: usize| match count {
-            1 => bases[place].clone(),
-            _ => format!("{}-{}", bases[place / count], place % count + 1),
-        };
-        (0..tasks.len()).map(name).collect()
-    }
-
     fn line<'a>(&'a self, task: &Task, words: &'a str, made: &'a Made, output: Option<&Path>) -> Line<'a> {
         let Made { ids, answer, sampling, .. } = made;
         let entry = |top: &Vec<_>| serde_json::json!({ "top": top });
         Line {
-            model: &self.name,
-            revision: self.revision.as_deref(),
+            model: &self.found.name,
+            revision: self.found.revision.as_deref(),
             seed: task.seed,
             sampling,
             beam: self.args.beam.unwrap_or(1) as usize,

@@ -8,8 +8,12 @@ use ::translate::detect::detect;
 use ::translate::partial::Partial;
 use ::translate::{Direction, Hop, Model, Segment, Text, languages};
 use anyhow::{Context, Result, anyhow, bail};
-use batch::{Content, Item, Recipe};
-use cli::{Exit, ModelArgs, Progress, Source, Target, Timings, print_json, print_line, print_text, usage};
+use batch::{Content, Recipe};
+use cli::{
+    Exit, ModelArgs, Progress, Source, Target, Timings, Typed, What, print_json, print_line, print_text,
+    usage,
+};
+use hub::Resolved;
 use media::document::{self, Document, Kind};
 use serde::Serialize;
 
@@ -26,8 +30,7 @@ const WINDOW: usize = 8;
 /// A loaded model and what it is called.
 struct Loaded {
     hop: Hop,
-    name: String,
-    revision: Option<String>,
+    found: Resolved,
 }
 
 struct Run<'a> {
@@ -84,10 +87,9 @@ pub fn run(args: &TranslateArgs) -> Result<Exit> {
         }
         _ => {}
     }
-    let is_words = |source: &Source| matches!(source, Source::Words(_));
     if args.alternatives.is_some_and(|count| count > 1)
         && !args.output.talk.json
-        && !sources.iter().all(is_words)
+        && !sources.iter().all(Source::is_words)
     {
         return Err(usage("--alternatives is for words, or with --json: a document has one text"));
     }
@@ -106,14 +108,21 @@ pub fn run(args: &TranslateArgs) -> Result<Exit> {
 }
 
 fn sources(args: &TranslateArgs) -> Result<Vec<Source>> {
-    let mut sources = Source::typed(&args.inputs, &args.text, args.recursive, EXTENSIONS)?;
+    let typed = Typed {
+        inputs: &args.inputs,
+        texts: &args.text,
+        list: args.shares.list.as_deref(),
+        recursive: args.recursive,
+        extensions: EXTENSIONS,
+    };
+    let mut sources = typed.sources()?;
     if sources.is_empty() {
         if !cli::stdin_is_piped() {
             return Err(usage(
                 "nothing to translate: translate --from en --to fr \"Where is the library?\" (or `-` for stdin; --help says more)",
             ));
         }
-        sources.push(Source::Stdin);
+        sources.push(Source::stdin());
     }
     Ok(sources)
 }
@@ -122,13 +131,13 @@ fn sources(args: &TranslateArgs) -> Result<Vec<Source>> {
 fn models(args: &TranslateArgs, sources: &[Source], progress: &Progress) -> Result<Vec<Loaded>> {
     let from = match args.from.as_deref() {
         Some("auto") => {
-            let text = match &sources[0] {
-                Source::Words(words) => words.clone(),
-                Source::File(path) => {
+            let text = match &sources[0].what {
+                What::Words(words) => words.clone(),
+                What::File(path) => {
                     String::from_utf8_lossy(&std::fs::read(path).with_context(|| path.display().to_string())?)
                         .into_owned()
                 }
-                Source::Stdin => bail!("--from auto: stdin is read too late for that; name its language"),
+                What::Stdin => bail!("--from auto: stdin is read too late for that; name its language"),
             };
             let found = detect(&[&text])
                 .ok_or_else(|| anyhow!("--from auto: there is too little text to know its language"))?;
@@ -144,7 +153,7 @@ fn models(args: &TranslateArgs, sources: &[Source], progress: &Progress) -> Resu
         let (model, found) = super::load(asked, &args.compute, progress)?;
         let direction = model.direction(from, to)?;
         let request = request(args, &model, &direction);
-        Ok(Loaded { hop: Hop { model, direction, request }, name: found.name, revision: found.revision })
+        Ok(Loaded { hop: Hop { model, direction, request }, found })
     };
     let (from, to) = (from.as_deref(), args.to.as_deref());
     let Some(then) = &args.then else { return Ok(vec![loaded(&args.model, from, to)?]) };
@@ -227,8 +236,8 @@ impl Run<'_> {
     }
 
     fn kind(&self, source: &Source) -> Kind {
-        let by_name = match source {
-            Source::File(path) => Kind::of(path),
+        let by_name = match &source.what {
+            What::File(path) => Kind::of(path),
             _ => None,
         };
         self.args.format.map(|format| format.kind()).or(by_name).unwrap_or(Kind::Text)
@@ -323,8 +332,8 @@ impl Run<'_> {
         let directions: Vec<&Direction> = self.models.iter().map(|loaded| &loaded.hop.direction).collect();
         let requests: Vec<String> =
             self.models.iter().map(|loaded| format!("{:?}", loaded.hop.request)).collect();
-        let names: Vec<&str> = self.models.iter().map(|loaded| loaded.name.as_str()).collect();
-        let revisions: Vec<_> = self.models.iter().map(|loaded| loaded.revision.as_deref()).collect();
+        let names: Vec<&str> = self.models.iter().map(|loaded| loaded.found.name.as_str()).collect();
+        let revisions: Vec<_> = self.models.iter().map(|loaded| loaded.found.revision.as_deref()).collect();
         let options = serde_json::json!({
             "directions": format!("{directions:?}"), "requests": requests, "revisions": revisions,
             "format": format!("{:?}", self.args.format), "options": format!("{:?}", self.options()),
@@ -341,16 +350,15 @@ impl Run<'_> {
                 continue;
             }
             let text = String::from_utf8_lossy(&made.bytes);
-            match source {
-                Source::Words(_) => {
-                    print_line(&text)?;
-                    for (_, text) in &made.texts {
-                        for other in text.segments.iter().flat_map(|segment| &segment.alternatives) {
-                            print_line(&other.target)?;
-                        }
+            if source.is_words() {
+                print_line(&text)?;
+                for (_, text) in &made.texts {
+                    for other in text.segments.iter().flat_map(|segment| &segment.alternatives) {
+                        print_line(&other.target)?;
                     }
                 }
-                _ => print_text(&text)?,
+            } else {
+                print_text(&text)?;
             }
             self.tell(&made);
         }
@@ -360,7 +368,7 @@ impl Run<'_> {
     fn to_file(&self, source: &Source, path: &Path, force: bool) -> Result<Option<PathBuf>> {
         let Some(made) = self.document(source, Some(path))? else { return Ok(None) };
         let mut bytes = made.bytes.clone();
-        if matches!(source, Source::Words(_)) {
+        if source.is_words() {
             bytes.push(b'\n');
         }
         batch::write_bytes(path, &bytes, force)?;
@@ -384,14 +392,13 @@ impl Run<'_> {
     /// What an earlier run has done is skipped, what fails is told and the rest finished.
     fn to_folder(&self, sources: &[Source], folder: &Path) -> Result<Exit> {
         let recipe = self.recipe()?;
-        let items: Vec<Item<Source>> = (Source::names(sources).into_iter().zip(sources))
-            .map(|(id, source)| Item { id, content: source.content(), payload: source.clone() })
-            .collect();
-        let at = (&self.args.output, &self.args.shares);
+        let items: Vec<_> = sources.iter().map(Source::item).collect();
+        let weights = self.models.iter().map(|loaded| loaded.found.location.bytes()).sum();
+        let at = (&self.args.output, &self.args.shares, weights);
         let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "written", |job| {
             let source = &job.item.payload;
-            let extension = match source {
-                Source::File(path) => path.extension().unwrap_or_default().to_string_lossy().into_owned(),
+            let extension = match &source.what {
+                What::File(path) => path.extension().unwrap_or_default().to_string_lossy().into_owned(),
                 _ => "txt".into(),
             };
             let path = self.to_file(source, &job.output(&extension), job.replace)?;
@@ -402,13 +409,13 @@ impl Run<'_> {
 
     fn print_lines(&self, source: &Source, made: &Made, output: Option<&Path>) -> Result<()> {
         let (first, last) = (&self.models[0], &self.models[self.models.len() - 1]);
-        let is_words = matches!(source, Source::Words(_));
+        let is_words = source.is_words();
         for (line, text) in &made.texts {
             for segment in &text.segments {
                 print_json(&Line {
-                    model: &first.name,
-                    revision: first.revision.as_deref(),
-                    then: self.models.get(1).map(|loaded| loaded.name.as_str()),
+                    model: &first.found.name,
+                    revision: first.found.revision.as_deref(),
+                    then: self.models.get(1).map(|loaded| loaded.found.name.as_str()),
                     from: first.hop.direction.from.as_deref(),
                     to: last.hop.direction.to.as_deref(),
                     beam: last.hop.request.beams,
