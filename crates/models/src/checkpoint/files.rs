@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::PathBuf;
 
 /// A folder, or files inside the program as (name, bytes).
@@ -116,6 +116,20 @@ pub(super) enum Bytes {
     Owned(Vec<u8>),
 }
 
+impl Bytes {
+    /// Gives back the memory that a part of a mapped file took when it was read; it is read again from disk if need be.
+    /// Otherwise a net's weights lie in memory twice until all are loaded.
+    pub fn release(&self, part: Range<usize>) {
+        #[cfg(unix)]
+        if let Self::Mapped(mapped) = self {
+            // where the system does not do it, more memory is used and nothing else
+            let _ = drop_pages(mapped, part);
+        }
+        #[cfg(not(unix))]
+        let _ = part;
+    }
+}
+
 impl Deref for Bytes {
     type Target = [u8];
 
@@ -126,6 +140,13 @@ impl Deref for Bytes {
             Bytes::Owned(bytes) => bytes,
         }
     }
+}
+
+#[cfg(unix)]
+#[allow(unsafe_code)]
+fn drop_pages(mapped: &Mmap, part: Range<usize>) -> std::io::Result<()> {
+    // SAFETY: the map is read-only, so that its pages hold nothing but the file, from which they come back.
+    unsafe { mapped.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, part.start, part.len()) }
 }
 
 #[allow(unsafe_code)]

@@ -110,6 +110,13 @@ impl Weights {
         Ok(self.find(name)?.2)
     }
 
+    /// Says that a tensor was read, and that its place in memory can be used otherwise.
+    fn release(&self, name: &str) {
+        if let Some((file, stored)) = self.tensors.get(name) {
+            self.files[*file].1.release(stored.bytes.clone());
+        }
+    }
+
     fn find(&self, name: &str) -> Result<(&str, &Stored, &[u8])> {
         let Some((file, stored)) = self.tensors.get(name) else {
             let mut files: Vec<_> = self.files.iter().map(|(file, _)| file.as_str()).collect();
@@ -146,7 +153,9 @@ impl Backend {
         let Some(float) = stored.float() else {
             refuse!("{file}: tensor `{name}` is stored as {}, which is no plain float", stored.dtype);
         };
-        tensor(bytes, float, dtype, &stored.shape, device)
+        let tensor = tensor(bytes, float, dtype, &stored.shape, device)?;
+        self.0.release(name);
+        Ok(tensor)
     }
 }
 

@@ -80,9 +80,11 @@ impl Gguf {
         self.tensors.get(name)
     }
 
-    /// A tensor's bytes as they lie in the file.
-    pub fn bytes(&self, stored: &Stored) -> &[u8] {
-        &self.bytes[stored.bytes.clone()]
+    /// Reads a tensor's bytes as they lie in the file, and then gives back the memory that this took.
+    pub fn read<T>(&self, stored: &Stored, read: impl FnOnce(&[u8]) -> T) -> T {
+        let result = read(&self.bytes[stored.bytes.clone()]);
+        self.bytes.release(stored.bytes.clone());
+        result
     }
 
     /// A tensor's values; blocks are computed exactly as ggml does.
@@ -91,8 +93,7 @@ impl Gguf {
     /// A tensor that is missing.
     pub fn tensor(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
         let Some(stored) = self.stored(name) else { refuse!("{}: no tensor `{name}`", self.file) };
-        let bytes = self.bytes(stored);
-        match stored.format {
+        self.read(stored, |bytes| match stored.format {
             Format::Float(float) => super::weights::tensor(bytes, float, dtype, &stored.shape, device),
             Format::Blocks(kind) => {
                 let inputs = stored.shape.last().copied().unwrap_or(1);
@@ -100,7 +101,7 @@ impl Gguf {
                 let values = quantised::Weight::new(bytes, kind, outputs, inputs)?.dequantise()?;
                 values.reshape(stored.shape.as_slice())?.to_device(device)?.to_dtype(dtype)
             }
-        }
+        })
     }
 }
 

@@ -250,9 +250,8 @@ impl Source for Tensors {
         if !self.packed {
             return Ok(None);
         }
-        let bytes = self.gguf.bytes(stored);
-        let weight = match self.heads(&there) {
-            None => quantised::Weight::new(bytes, kind, outputs, inputs)?,
+        let weight = self.gguf.read(stored, |bytes| match self.heads(&there) {
+            None => quantised::Weight::new(bytes, kind, outputs, inputs),
             Some(heads) => {
                 let (row, half) = (bytes.len() / outputs, outputs / heads / 2);
                 let place = |to: usize| {
@@ -261,10 +260,10 @@ impl Source for Tensors {
                 };
                 let turned: Vec<u8> =
                     (0..outputs).flat_map(|to| &bytes[place(to) * row..][..row]).copied().collect();
-                quantised::Weight::new(&turned, kind, outputs, inputs)?
+                quantised::Weight::new(&turned, kind, outputs, inputs)
             }
-        };
-        Ok(Some(weight))
+        });
+        weight.map(Some)
     }
 }
 

@@ -140,7 +140,8 @@ impl Source for Tensors {
         let (_, stored) = self.find(name, &[outputs, inputs])?;
         match stored.format {
             Format::Blocks(kind) if self.packed => {
-                quantised::Weight::new(self.gguf.bytes(stored), kind, outputs, inputs).map(Some)
+                let weight = |bytes: &[u8]| quantised::Weight::new(bytes, kind, outputs, inputs);
+                self.gguf.read(stored, weight).map(Some)
             }
             _ => Ok(None),
         }
