@@ -5,7 +5,7 @@ use models::checkpoint::{Checkpoint, Files};
 use models::layers::dropout::Dropout;
 use models::layers::init::sorted;
 use models::nets::mult_vae::{self, MultVae};
-use models::nets::sasrec::{Config, Norm, SasRec, power};
+use models::nets::sasrec::{Config, Norm, Padding, SasRec, power};
 
 use super::golden::{assert_close, expected, folder};
 
@@ -43,11 +43,36 @@ fn torch_scores_are_reproduced() -> Result<()> {
     Ok(())
 }
 
+fn config(norm: Norm, maxlen: usize, padding: Padding) -> Config {
+    Config { item_num: 6, hidden_units: 8, num_blocks: 2, num_heads: 2, maxlen, norm: Some(norm), padding }
+}
+
+#[test]
+fn padding_that_is_masked_counts_for_nothing() -> Result<()> {
+    for norm in [Norm::Query, Norm::Pre, Norm::Post] {
+        let scores = |padding, histories: &[&[u32]]| -> Result<Tensor> {
+            let (net, _) = SasRec::init(&config(norm, 5, padding), 1, &Device::Cpu)?;
+            net.after(&net.histories(histories, &Device::Cpu)?)
+        };
+        let (short, long): (&[u32], &[u32]) = (&[3, 1, 4], &[6, 2, 3, 1, 4]);
+        // beside one that is longer, and so with more padding, it is as alone
+        let alone = scores(Padding::Masked, &[short])?;
+        let beside = scores(Padding::Masked, &[short, long, &[]])?;
+        assert_close(&beside.narrow(0, 0, 1)?, &alone, 1e-6, "beside a longer one");
+        assert!(beside.flatten_all()?.to_vec1::<f32>()?.iter().all(|value| value.is_finite()));
+        // what has no padding is the same either way, what has is not
+        let attended = scores(Padding::Attended, &[short, long])?;
+        assert_close(&beside.narrow(0, 1, 1)?, &attended.narrow(0, 1, 1)?, 1e-6, "a full history");
+        let apart = (attended.narrow(0, 0, 1)? - alone)?.abs()?.max_all()?.to_scalar::<f32>()?;
+        assert!(apart > 1e-3, "{norm:?}: {apart}");
+    }
+    Ok(())
+}
+
 #[test]
 fn every_variable_gets_a_gradient() -> Result<()> {
     for norm in [Norm::Query, Norm::Pre, Norm::Post] {
-        let config =
-            Config { item_num: 6, hidden_units: 8, num_blocks: 2, num_heads: 2, maxlen: 5, norm: Some(norm) };
+        let config = config(norm, 5, Padding::Masked);
         let (net, vars) = SasRec::init(&config, 1, &Device::Cpu)?;
         let histories = net.histories(&[&[1, 2, 3, 4, 5], &[6, 2]], &Device::Cpu)?;
         let ids = Tensor::new(&[[2u32, 1], [3, 1], [4, 1], [5, 1], [6, 2], [2, 3], [1, 5]], &Device::Cpu)?;

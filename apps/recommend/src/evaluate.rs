@@ -86,7 +86,7 @@ pub fn ranks(scores: &[f32], case: &Case, repeats: bool) -> Vec<Option<usize>> {
 }
 
 /// The rank of the first target among 100 items drawn from those that its person did not have.
-fn sampled_rank(scores: &[f32], case: &Case, rng: &mut Rng) -> Vec<Option<usize>> {
+pub fn sampled_rank(scores: &[f32], case: &Case, rng: &mut Rng) -> Vec<Option<usize>> {
     let Some(&target) = case.targets.first() else { return Vec::new() };
     let Some(&own) = scores.get(target as usize) else { return vec![None] };
     let mut had = case.history.clone();

@@ -1,4 +1,5 @@
-//! Learning by steps: SASRec, gSASRec and Mult-VAE. The held-out number is `1 - NDCG@10` of people that are kept aside.
+//! Learning by steps: SASRec, gSASRec and Mult-VAE. The held-out number is `1 - NDCG@10` of people that are kept aside, by
+//! the protocol that will judge.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -12,13 +13,13 @@ use models::nets::sasrec::{self, SasRec};
 use training::{Epochs, Fitted, Loss, Options, Progress, Rng, Task, fit};
 
 use crate::data::{Case, Histories};
-use crate::evaluate::ranks;
+use crate::evaluate::{Protocol, ranks, sampled_rank};
 use crate::methods::{AutoEncoder, Kind, Method, Sequence};
 use crate::metrics::ndcg;
 use crate::plan::Plan;
 
 /// People that a look at the held-out number takes at most.
-const HELD_OUT: usize = 2000;
+const HELD_OUT: usize = 5000;
 
 /// What is learned from, and what is asked on the way.
 pub struct Data<'a> {
@@ -30,6 +31,8 @@ pub struct Data<'a> {
     pub valid: &'a [Case],
     /// Whether what somebody had may come again.
     pub repeats: bool,
+    /// How they are asked.
+    pub protocol: Protocol,
 }
 
 /// How long, and what is told.
@@ -80,6 +83,7 @@ pub fn learn(
                 num_heads: plan.heads,
                 maxlen: plan.longest,
                 norm: Some(plan.norm),
+                padding: sasrec::Padding::Masked,
             };
             let (net, vars) = SasRec::init(&config, plan.seed, device)?;
             let mut task = Sequences::new(net, plan, data, device)?;
@@ -134,12 +138,16 @@ fn missed(
     if cases.is_empty() {
         return Ok(None);
     }
-    let mut total = 0.;
+    let (mut total, mut rng) = (0., Rng::new(0));
     for cases in cases.chunks(256) {
         let histories: Vec<&[u32]> = cases.iter().map(|case| case.history.as_slice()).collect();
         let all = scores(&histories)?;
         for (case, scores) in cases.iter().zip(all.chunks_exact(data.items)) {
-            total += ndcg(&ranks(scores, case, data.repeats), 10);
+            let ranks = match data.protocol {
+                Protocol::Sampled => sampled_rank(scores, case, &mut rng),
+                Protocol::Full | Protocol::Strong => ranks(scores, case, data.repeats),
+            };
+            total += ndcg(&ranks, 10);
         }
     }
     Ok(Some(1. - total / cases.len() as f64))

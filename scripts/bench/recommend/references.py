@@ -1,6 +1,6 @@
 """What recommend's methods are held against: the authors' formulas in numpy and torch, on the same split.
 
-    python scripts/bench/recommend/references.py DATA [--repeats] [--threads N] [--methods popular,ease,ials,sasrec]
+    python scripts/bench/recommend/references.py DATA [--repeats] [--threads N] [--methods popular,itemknn,ease,ials,multvae,sasrec,gsasrec]
            [--epochs N] [--longest N] [--width N] [--dropout P]
 
 DATA is `user item` a line in the order of time, or MovieLens' ratings.csv. Of each person with three items or more the last
@@ -107,6 +107,50 @@ def ials(train, count, _, factors=64, alpha=5.0, regularisation=10.0, iterations
     return lambda histories: (solved([list(dict.fromkeys(own)) for own in histories], items) @ items.T).astype(np.float32)
 
 
+def itemknn(train, count, _, neighbours=200, shrink=10.0):
+    both = np.zeros((count, count), dtype=np.float32)
+    for first in range(0, len(train), 1024):
+        xs = ones(train[first:first + 1024], count)
+        both += xs.T @ xs
+    counts = np.diag(both).copy()
+    np.fill_diagonal(both, 0)
+    both /= np.sqrt(np.outer(counts, counts)) + shrink
+    for row in both:
+        row[np.argsort(-row, kind="stable")[neighbours:]] = 0
+    return lambda histories: ones(histories, count) @ both
+
+
+def multvae(train, count, args, hidden=600, latent=200, most=0.2):
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    encoder = nn.Sequential(nn.Linear(count, hidden), nn.Tanh(), nn.Linear(hidden, 2 * latent))
+    decoder = nn.Sequential(nn.Linear(latent, hidden), nn.Tanh(), nn.Linear(hidden, count))
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    for value in parameters:
+        nn.init.xavier_normal_(value) if value.dim() > 1 else nn.init.zeros_(value)
+    optimiser = torch.optim.Adam(parameters, lr=1e-3)
+    total, step = args.epochs * -(-len(train) // 256), 0
+    for _ in range(args.epochs):
+        order = rng.permutation(len(train))
+        for first in range(0, len(order), 256):
+            xs = torch.from_numpy(ones([train[p] for p in order[first:first + 256]], count))
+            mean, spread = encoder(nn.functional.dropout(nn.functional.normalize(xs), 0.5)).chunk(2, 1)
+            logits = decoder(mean + torch.randn_like(mean) * (spread / 2).exp())
+            divergence = (spread.exp() + mean**2 - 1 - spread).sum(1).mean() / 2
+            loss = -(logits.log_softmax(1) * xs).sum(1).mean() + min(1, 2 * step / total) * most * divergence
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            step += 1
+
+    @torch.no_grad()
+    def scores(histories):
+        xs = nn.functional.normalize(torch.from_numpy(ones(histories, count)))
+        return decoder(encoder(xs)[:, :latent]).numpy()
+
+    return scores
+
+
 class SasRec(nn.Module):
     """The reference's net of 2024: norms of queries alone, a row of positions for padding."""
 
@@ -139,7 +183,12 @@ class SasRec(nn.Module):
         return self.last(xs)
 
 
-def sasrec(train, count, args):
+def gsasrec(train, count, args):
+    """128 drawn items, and the loss of Petrov and Macdonald (2023) with t = 0.75."""
+    return sasrec(train, count, args, drawn_each=min(128, (count - 1) // 2), calibration=0.75)
+
+
+def sasrec(train, count, args, drawn_each=1, calibration=None):
     torch.manual_seed(0)
     rng, net = np.random.default_rng(0), SasRec(count, args)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.9, 0.98))
@@ -161,15 +210,25 @@ def sasrec(train, count, args):
         for first in range(0, len(order), 128):
             people = order[first:first + 128]
             seen, came = filled([train[p][:-1] for p in people]), filled([train[p][1:] for p in people])
-            drawn = rng.integers(0, count, tuple(came.shape))
-            for row, p in zip(drawn, people):
-                for place in range(args.longest):
-                    while row[place] in had[p] and len(had[p]) < count:
-                        row[place] = rng.integers(0, count)
             xs = net(seen)
             here = came > 0
-            logit = lambda ids: (xs * net.items(ids)).sum(-1)[here]
-            loss = nn.functional.softplus(-logit(came)).mean() + nn.functional.softplus(logit(torch.from_numpy(drawn) + 1)).mean()
+            if calibration is None:
+                drawn = rng.integers(0, count, tuple(came.shape))
+                for row, p in zip(drawn, people):
+                    for place in range(args.longest):
+                        while row[place] in had[p] and len(had[p]) < count:
+                            row[place] = rng.integers(0, count)
+                logit = lambda ids: (xs * net.items(ids)).sum(-1)[here]
+                loss = nn.functional.softplus(-logit(came)).mean() + nn.functional.softplus(logit(torch.from_numpy(drawn) + 1)).mean()
+            else:
+                xs, came = xs[here], came[here]
+                # anything but what came
+                drawn = (came[:, None] - 1 + torch.from_numpy(rng.integers(1, count, (len(came), drawn_each)))) % count + 1
+                share = drawn_each / (count - 1)
+                power = share * (calibration * (1 - 1 / share) + 1 / share)
+                right, wrong = (xs * net.items(came)).sum(-1), torch.einsum("nd,nkd->nk", xs, net.items(drawn))
+                losses = power * nn.functional.softplus(-right) + nn.functional.softplus(wrong).sum(-1)
+                loss = losses.mean() / (1 + drawn_each)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -189,7 +248,7 @@ def main():
     parser.add_argument("data")
     parser.add_argument("--repeats", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--methods", default="popular,ease,ials,sasrec")
+    parser.add_argument("--methods", default="popular,itemknn,ease,ials,multvae,sasrec,gsasrec")
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--longest", type=int, default=200)
     parser.add_argument("--width", type=int, default=64)

@@ -59,7 +59,7 @@ pub fn run(args: &Compare) -> Result<Exit> {
     for kind in kinds {
         let plan = judged_plan(&args.judge, plan(kind, &split.train, items, &args.settings, &args.compute));
         progress.detail(plan.describe());
-        let lesson = Lesson { train: &split.train, items, valid: &split.valid, repeats };
+        let lesson = Lesson { train: &split.train, items, valid: &split.valid, repeats, protocol };
         let length = Length { steps: None, minutes: args.judge.minutes, checkpoint: 3600. };
         let began = Instant::now();
         let learned = fit(&plan, &lesson, &length, None, &device, &progress);

@@ -100,7 +100,8 @@ fn learned(args: &Evaluate, log: &Log, split: &Split, progress: &Progress) -> Re
     let plan = judged_plan(&args.judge, plan(kind, &split.train, items, &args.settings, &args.compute));
     progress.status(plan.describe());
     let device = models::device::open(&args.compute.device.to_string())?;
-    let lesson = Lesson { train: &split.train, items, valid: &split.valid, repeats };
+    let (valid, protocol) = (&split.valid[..], args.judge.protocol.of());
+    let lesson = Lesson { train: &split.train, items, valid, repeats, protocol };
     let length = Length { steps: None, minutes: args.judge.minutes, checkpoint: 60. };
     let out = args.out.as_deref();
     let Some((method, fitted)) = fit(&plan, &lesson, &length, out, &device, progress)? else {

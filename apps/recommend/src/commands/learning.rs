@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ::recommend::data::{Case, Filters, Histories, Log, filter, read};
+use ::recommend::evaluate::Protocol;
 use ::recommend::learn::{Data, Length, learn};
 use ::recommend::methods::{self, Kind, Method};
 use ::recommend::plan::Plan;
@@ -86,6 +87,8 @@ pub struct Lesson<'a> {
     pub valid: &'a [Case],
     /// Whether what was had comes again.
     pub repeats: bool,
+    /// How people who are kept aside are asked.
+    pub protocol: Protocol,
 }
 
 /// A method, and what its training gave if it had steps.
@@ -109,8 +112,8 @@ pub fn fit(
         bar.finish();
         return Ok(Some((method, None)));
     }
-    let data =
-        Data { train: lesson.train, items: lesson.items, valid: lesson.valid, repeats: lesson.repeats };
+    let &Lesson { train, items, valid, repeats, protocol } = lesson;
+    let data = Data { train, items, valid, repeats, protocol };
     let mut method = None;
     // only what the bar shows at first: the steps are known once the data are cut
     let shown = Options { steps: length.steps, ..Options::default() };

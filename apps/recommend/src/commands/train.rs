@@ -45,7 +45,8 @@ pub fn run(args: &Train) -> Result<Exit> {
     let length =
         Length { steps: args.train.steps, minutes: args.train.minutes, checkpoint: args.train.checkpoint };
     let repeats = args.data.repeats;
-    let lesson = Lesson { train: &split.train, items, valid: &split.valid, repeats };
+    let lesson =
+        Lesson { train: &split.train, items, valid: &split.valid, repeats, protocol: Protocol::Full };
     let began = std::time::Instant::now();
     let Some((method, fitted)) = fit(&plan, &lesson, &length, Some(out), &device, &progress)? else {
         return Ok(Exit::Interrupted);

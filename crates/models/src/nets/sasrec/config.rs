@@ -16,6 +16,17 @@ pub enum Norm {
     Post,
 }
 
+/// Whether what fills a history up to `maxlen` items is attended to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Padding {
+    /// It is, as by the reference on PyTorch.
+    #[default]
+    Attended,
+    /// It is not, as by the paper's own code: a short history is not thinned out.
+    Masked,
+}
+
 /// The fields of `config.json`, named as the reference names its arguments.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
@@ -31,6 +42,9 @@ pub struct Config {
     pub maxlen: usize,
     /// Where the layer norms stand: weights do not tell, so it must be said.
     pub norm: Option<Norm>,
+    /// Whether padding is attended to; the reference has no such field.
+    #[serde(default)]
+    pub padding: Padding,
 }
 
 impl Config {

@@ -3,7 +3,7 @@
 //! `attention_layernorms.N`, `attention_layers.N` (torch's `MultiheadAttention`), `forward_layernorms.N` and
 //! `forward_layers.N.conv1|conv2` (convolutions of width one).
 //!
-//! There a history is filled up at its front to `maxlen` items, and the padding is attended to. All places of padding are
+//! There a history is filled up at its front to `maxlen` items, and the padding is attended to, unless `padding` is `masked`. All places of padding are
 //! alike in every layer, so that one of them stands here for all: its score is raised by the logarithm of how many they
 //! are. A batch is as long as its longest history then, and the scores are the same.
 //!
@@ -12,7 +12,7 @@
 
 mod config;
 
-pub use config::{Config, Norm};
+pub use config::{Config, Norm, Padding};
 
 use crate::layers::dropout::Dropout;
 use crate::layers::embedding::Embedding;
@@ -29,6 +29,8 @@ use kernels::linear::linear;
 use kernels::ranking::chosen_against_drawn;
 use kernels::reorder::part;
 
+/// Added to a score, it leaves no weight beside any other; but padding, which sees nothing else, sees itself.
+const NOTHING: f32 = -1e9;
 /// The reference's epsilon.
 const EPSILON: f64 = 1e-8;
 
@@ -156,9 +158,11 @@ impl SasRec {
             there[places.clone()][begin..].fill(1.);
             let mask = &mut mask[places];
             mask[..begin].fill(f32::NEG_INFINITY);
-            if history.len() < most {
-                mask[0] = ((most - history.len()) as f32).ln();
-            }
+            mask[0] = match self.cfg.padding {
+                _ if history.len() >= most => f32::NEG_INFINITY,
+                Padding::Attended => ((most - history.len()) as f32).ln(),
+                Padding::Masked => NOTHING,
+            };
         }
         let tensor = |values: Vec<u32>, shape: (usize, usize)| Tensor::from_vec(values, shape, device);
         Ok(Histories {
