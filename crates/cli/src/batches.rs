@@ -12,6 +12,7 @@ use crate::args::{OutputArgs, Target};
 use crate::exit::{Exit, report_line, usage};
 use crate::print::{print_json, print_text};
 use crate::progress::Progress;
+use crate::source::Typed;
 
 /// Jobs in flight at most where nobody says, the bytes of a small model, and how many items a job make a long list.
 const USUALLY: usize = 4;
@@ -37,8 +38,8 @@ pub struct BatchArgs {
 
     /// Do so many inputs into a folder at a time, which share the threads [default: up to 4 for small models and long
     /// lists, else 1]
-    #[arg(long, value_name = "N")]
-    pub jobs_in_flight: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs_in_flight: Option<u16>,
 }
 
 impl BatchArgs {
@@ -49,7 +50,12 @@ impl BatchArgs {
             let most = rayon::current_num_threads().min(USUALLY);
             if weights <= SMALL && items >= most * LONG { most } else { 1 }
         };
-        self.jobs_in_flight.map_or_else(usual, NonZeroUsize::get).min(items.max(1))
+        self.jobs_in_flight.map_or_else(usual, usize::from).min(items.max(1))
+    }
+
+    /// What was typed, with the list.
+    pub fn typed<'a>(&'a self, inputs: &'a [String], texts: &'a [String]) -> Typed<'a> {
+        Typed { inputs, texts, list: self.list.as_deref(), ..Typed::default() }
     }
 
     /// Refuses these flags where the output is not a folder.

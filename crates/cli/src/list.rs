@@ -73,7 +73,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Listed>> {
 }
 
 fn object(line: &str) -> Result<(Asked, Option<String>), String> {
-    let Line { input, text, id } = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let Line { input, text, id } = serde_json::from_str(line).map_err(|error| {
+        // it counts lines from this one on
+        error.to_string().replace(" at line 1 column ", ", column ")
+    })?;
     if let Some(id) = id.as_deref().filter(|id| !batch::is_output_name(id)) {
         return Err(format!("the id {id:?} cannot be the name of a file in the output folder"));
     }

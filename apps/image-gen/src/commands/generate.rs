@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 use batch::{Content, Item};
-use cli::{Exit, Progress, Prompt, Target, Timings, Typed, print_bytes, print_json, print_path, usage};
+use cli::{Exit, Progress, Prompt, Target, Timings, print_bytes, print_json, print_path, usage};
 use image_gen::Autoencoder;
 use image_gen::recipe::{Recipe, Source};
 use media::image_file::{Format, Pixels};
@@ -82,12 +82,7 @@ pub fn run(args: &GenerateArgs) -> Result<Exit> {
 }
 
 fn tasks(args: &GenerateArgs) -> Result<Vec<Task>> {
-    let typed = Typed {
-        inputs: &args.prompts,
-        texts: &args.text,
-        list: args.shares.list.as_deref(),
-        ..Typed::default()
-    };
+    let typed = args.shares.typed(&args.prompts, &args.text);
     let mut prompts = cli::prompts(&typed, LONGEST, true)?;
     if prompts.is_empty() {
         prompts.push(Prompt { id: None, text: String::new() });

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
 use batch::{Content, Item, Recipe};
-use cli::{Exit, Progress, Prompt, StdoutClosed, Timings, Typed, print_bytes, print_json, print_path, usage};
+use cli::{Exit, Progress, Prompt, StdoutClosed, Timings, print_bytes, print_json, print_path, usage};
 use hub::Resolved;
 use models::decoding::Sampling;
 use music_gen::Kind;
@@ -139,12 +139,7 @@ pub fn run(args: &ComposeArgs, found: Resolved, progress: Progress) -> Result<Ex
 fn prompts(args: &ComposeArgs) -> Result<Vec<Prompt>> {
     let is_stdin = |path: &Path| path.as_os_str() == "-";
     let taken = args.continue_from.iter().chain(&args.playing.melody).any(|path| is_stdin(path));
-    let typed = Typed {
-        inputs: &args.prompts,
-        texts: &args.text,
-        list: args.shares.list.as_deref(),
-        ..Typed::default()
-    };
+    let typed = args.shares.typed(&args.prompts, &args.text);
     let mut prompts = cli::prompts(&typed, LONGEST, !taken)?;
     if prompts.is_empty() {
         prompts.push(Prompt { id: None, text: String::new() });

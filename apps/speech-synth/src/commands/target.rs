@@ -44,13 +44,8 @@ pub fn paragraphs(source: &Source) -> Result<Vec<String>> {
 /// # Errors
 /// Names of files that are not there, and stdin twice.
 pub fn sources(args: &SpeakArgs) -> Result<Vec<Source>> {
-    let typed = Typed {
-        inputs: &args.inputs,
-        texts: &args.text,
-        list: args.shares.list.as_deref(),
-        recursive: args.recursive,
-        extensions: EXTENSIONS,
-    };
+    let (recursive, extensions) = (args.recursive, EXTENSIONS);
+    let typed = Typed { recursive, extensions, ..args.shares.typed(&args.inputs, &args.text) };
     let mut sources = typed.sources()?;
     if sources.is_empty() && cli::stdin_is_piped() {
         sources.push(Source::stdin());

@@ -122,13 +122,7 @@ pub fn run(args: &GenerateArgs) -> Result<Exit> {
 }
 
 fn tasks(args: &GenerateArgs) -> Result<Vec<Task>> {
-    let typed = Typed {
-        inputs: &args.prompts,
-        texts: &args.text,
-        list: args.shares.list.as_deref(),
-        recursive: false,
-        extensions: EXTENSIONS,
-    };
+    let typed = Typed { extensions: EXTENSIONS, ..args.shares.typed(&args.prompts, &args.text) };
     let mut sources = match &args.messages {
         Some(path) => typed.files(std::slice::from_ref(path))?,
         None => typed.sources()?,

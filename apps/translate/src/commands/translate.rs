@@ -108,13 +108,8 @@ pub fn run(args: &TranslateArgs) -> Result<Exit> {
 }
 
 fn sources(args: &TranslateArgs) -> Result<Vec<Source>> {
-    let typed = Typed {
-        inputs: &args.inputs,
-        texts: &args.text,
-        list: args.shares.list.as_deref(),
-        recursive: args.recursive,
-        extensions: EXTENSIONS,
-    };
+    let (recursive, extensions) = (args.recursive, EXTENSIONS);
+    let typed = Typed { recursive, extensions, ..args.shares.typed(&args.inputs, &args.text) };
     let mut sources = typed.sources()?;
     if sources.is_empty() {
         if !cli::stdin_is_piped() {
