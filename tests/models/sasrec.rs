@@ -70,6 +70,38 @@ fn padding_that_is_masked_counts_for_nothing() -> Result<()> {
 }
 
 #[test]
+fn histories_in_one_row_see_nothing_of_each_other() -> Result<()> {
+    let all: [&[u32]; 6] = [&[3], &[1, 2], &[], &[6, 5, 4, 3, 2], &[2, 6], &[5]];
+    for norm in [Norm::Query, Norm::Pre, Norm::Post] {
+        for padding in [Padding::Attended, Padding::Masked] {
+            let (net, vars) = SasRec::init(&config(norm, 5, padding), 1, &Device::Cpu)?;
+            let after = |histories: &[&[u32]]| net.after(&net.histories(histories, &Device::Cpu)?);
+            let alone = all.iter().map(|history| after(&[history])).collect::<Result<Vec<_>>>()?;
+            assert_close(&after(&all)?, &Tensor::cat(&alone, 0)?, 1e-5, &format!("{norm:?}, {padding:?}"));
+            // nor do their gradients
+            let loss = |histories: &[&[u32]], ids: &[[u32; 2]]| -> Result<_> {
+                let histories = net.histories(histories, &Device::Cpu)?;
+                let ids = Tensor::from_vec(ids.as_flattened().to_vec(), (ids.len(), 2), &Device::Cpu)?;
+                net.loss(&histories, &ids, 1., &Dropout::NONE)
+            };
+            let ids = [[1u32, 2], [3, 4], [5, 6], [2, 1], [6, 3], [1, 4], [2, 5], [3, 6]];
+            let together = loss(&[all[1], all[3], all[5]], &ids)?.backward()?;
+            let parts = [(all[1], &ids[..2]), (all[3], &ids[2..7]), (all[5], &ids[7..])];
+            for (name, var) in sorted(&vars) {
+                let mut sum = var.zeros_like()?;
+                for (history, ids) in parts {
+                    let grads = loss(&[history], ids)?.backward()?;
+                    let share = ids.len() as f64 / 8.;
+                    sum = (sum + (grads.get(&var).unwrap() * share)?)?;
+                }
+                assert_close(together.get(&var).unwrap(), &sum, 1e-5, &name);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn every_variable_gets_a_gradient() -> Result<()> {
     for norm in [Norm::Query, Norm::Pre, Norm::Post] {
         let config = config(norm, 5, Padding::Masked);

@@ -56,7 +56,7 @@ fn histories() {
 #[test]
 fn tables() {
     let folder = folder("tables");
-    let cases: [(&str, &str, &[&str]); 15] = [
+    let cases: [(&str, &str, &[&str]); 16] = [
         ("empty.csv", "", &["empty"]),
         ("heading.csv", "user,item\n", &["no rows"]),
         ("column.csv", "userid,thing\n1,2\n", &["--item", "thing"]),
@@ -69,8 +69,9 @@ fn tables() {
         ("short.csv", "user,item\na,x\nb\n", &["line 3", "1 columns"]),
         ("blank.csv", "user,item\na,x\n,y\n", &["line 3", "person"]),
         ("quote.csv", "user,item\na,\"x\nb,y\n", &["line 2", "not closed"]),
-        ("p.parquet", "PAR1", &["parquet", "CSV"]),
+        ("p.parquet", "PAR1", &["p.parquet", "Parquet"]),
         ("hidden.csv", "PAR1xxxx", &["Parquet"]),
+        ("t.feather", "ARROW1", &["feather", "CSV"]),
         ("bytes.csv", "user,item\na\0,b\n", &["not a table"]),
     ];
     for (name, text, words) in cases {

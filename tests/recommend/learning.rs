@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{done, folder, ids, lines, program, recommend, rings};
+use crate::{done, fed, folder, ids, lines, program, recommend, rings};
 
 const METHODS: [&str; 6] = ["ease", "ials", "itemknn", "multvae", "sasrec", "gsasrec"];
 
@@ -152,4 +152,40 @@ fn a_training_that_is_killed_ends_with_the_same_weights() {
     }
     let weights = |name: &str| std::fs::read(folder.join(name).join("model.safetensors")).unwrap();
     assert!(weights("whole") == weights("cut"));
+}
+
+#[test]
+fn a_parquet_file_is_the_table_that_it_was_made_of() {
+    let folder = folder("parquet");
+    let tables = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/golden/tables");
+    let learned = |name: &str, words: &[&str]| {
+        let data = format!("{tables}/{name}");
+        let words =
+            [&["train", "--data", &data, "--out", name, "--seed", "1", "--json", "-q"], words].concat();
+        let said = lines(&done(&recommend(&folder, &words))).remove(0);
+        let files =
+            ["items.csv", "histories.csv"].map(|file| std::fs::read_to_string(folder.join(name).join(file)));
+        (said["held_out"].clone(), files.map(Result::unwrap), said["people"].clone())
+    };
+    let words = ["--method", "itemknn", "--min-rating", "4"];
+    let expected = learned("rows.csv", &words);
+    assert!(expected.1[1].contains("115") && expected.1[0].contains("of them"), "{expected:?}");
+    for codec in ["snappy", "zstd", "gzip", "lz4"] {
+        assert_eq!(learned(&format!("{codec}.parquet"), &words), expected, "{codec}");
+    }
+    // columns by number count those that are plain: the fourth is that of the ratings
+    let by_number =
+        ["--user-column", "1", "--item-column", "2", "--rating-column", "4", "--time-column", "5"];
+    let found =
+        learned("zstd.parquet", &[&words[..], &by_number, &["--title-column", "3", "--force"]].concat());
+    assert_eq!(found, expected);
+    // from stdin, and what is torn
+    let whole = std::fs::read(format!("{tables}/snappy.parquet")).unwrap();
+    let words = ["train", "--data", "-", "--out", "piped", "--method", "popular", "-q"];
+    done(&fed(&folder, &words, &whole));
+    std::fs::write(folder.join("torn.csv"), &whole[..whole.len() / 2]).unwrap();
+    let torn = recommend(&folder, &["train", "--data", "torn.csv", "--out", "torn", "-q"]);
+    let said = String::from_utf8_lossy(&torn.stderr).into_owned();
+    assert_eq!((torn.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains("Parquet") && !folder.join("torn").exists(), "{said}");
 }

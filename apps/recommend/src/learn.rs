@@ -104,10 +104,11 @@ fn options(plan: &Plan, length: &Length, steps: u64, data: &Data<'_>) -> Options
         minutes: length.minutes,
         learning_rate: plan.learning_rate,
         warmup_steps: (total / 20).clamp(1, 100),
-        min_lr_ratio: 0.1,
+        // as the papers' code: one rate all the time
+        min_lr_ratio: 1.,
         weight_decay: 0.,
         beta2: 0.98,
-        clip: Some(5.),
+        clip: None,
         average: Some(0.998),
         bf16: plan.bf16,
         seed: plan.seed,
@@ -153,24 +154,16 @@ fn missed(
     Ok(Some(1. - total / cases.len() as f64))
 }
 
-/// Places of `lengths` in batches: all in random order, then alike in length within some batches, so that little is filled
-/// up; the batches again in random order. The same for the same epoch.
-fn batches(lengths: &[u32], batch: usize, seed: u64, epoch: u64) -> Vec<Vec<u32>> {
-    const TOGETHER: usize = 16;
-    let mut rng = Rng::at(seed, &[epoch]);
-    let mut order: Vec<u32> = (0..lengths.len() as u32).collect();
-    rng.shuffle(&mut order);
-    for part in order.chunks_mut(batch * TOGETHER) {
-        part.sort_by_key(|&place| lengths[place as usize]);
-    }
-    let mut all: Vec<Vec<u32>> = order.chunks(batch).map(<[u32]>::to_vec).collect();
-    rng.shuffle(&mut all);
-    all
+/// Batches of `count` places in random order; the same for the same epoch.
+fn batches(count: usize, batch: usize, seed: u64, epoch: u64) -> Vec<Vec<u32>> {
+    let mut order: Vec<u32> = (0..count as u32).collect();
+    Rng::at(seed, &[epoch]).shuffle(&mut order);
+    order.chunks(batch).map(<[u32]>::to_vec).collect()
 }
 
-fn epochs(lengths: Vec<u32>, plan: &Plan) -> Epochs<'static> {
+fn epochs(count: usize, plan: &Plan) -> Epochs<'static> {
     let (batch, seed) = (plan.batch, plan.seed);
-    Epochs::new(move |epoch| batches(&lengths, batch, seed, epoch))
+    Epochs::new(move |epoch| batches(count, batch, seed, epoch))
 }
 
 /// SASRec's task: after each item of a history, the next one against others.
@@ -208,8 +201,8 @@ impl<'a> Sequences<'a> {
                 "nobody had two items, so that nothing is learned of what comes next: use --method popular"
             );
         }
-        let lengths = parts.iter().map(|part| part.len() as u32).collect();
-        Ok(Self { net, plan, data, device, parts, had, epochs: epochs(lengths, plan) })
+        let epochs = epochs(parts.len(), plan);
+        Ok(Self { net, plan, data, device, parts, had, epochs })
     }
 
     fn steps(&self) -> u64 {
@@ -293,8 +286,8 @@ struct Sets<'a> {
 impl<'a> Sets<'a> {
     fn new(net: MultVae, plan: &'a Plan, data: &'a Data<'a>, device: &'a Device) -> Self {
         let sets: Vec<Vec<u32>> = data.train.iter().map(crate::methods::set).collect();
-        let lengths = sets.iter().map(|set| set.len() as u32).collect();
-        Self { net, plan, data, device, sets, epochs: epochs(lengths, plan), total: 1 }
+        let epochs = epochs(sets.len(), plan);
+        Self { net, plan, data, device, sets, epochs, total: 1 }
     }
 
     fn steps(&self) -> u64 {
@@ -333,12 +326,11 @@ mod tests {
 
     #[test]
     fn an_epoch_has_each_history_once() {
-        let lengths: Vec<u32> = (0..1000).map(|i| i % 17).collect();
-        let found = batches(&lengths, 32, 1, 0);
+        let found = batches(1000, 32, 1, 0);
         let mut places: Vec<u32> = found.iter().flatten().copied().collect();
         places.sort_unstable();
         assert_eq!(places, (0..1000).collect::<Vec<u32>>());
-        assert_eq!(found, batches(&lengths, 32, 1, 0));
-        assert_ne!(found, batches(&lengths, 32, 1, 1));
+        assert_eq!(found, batches(1000, 32, 1, 0));
+        assert_ne!(found, batches(1000, 32, 1, 1));
     }
 }

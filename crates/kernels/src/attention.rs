@@ -26,6 +26,7 @@ mod weights;
 
 pub use weights::attention_weights;
 
+use crate::dropout::Dropout;
 use crate::gradients::Recorded;
 use crate::level::{Level, level};
 use crate::rows;
@@ -49,6 +50,8 @@ pub struct Options<'a> {
     pub mask: Option<&'a Tensor>,
     /// Added as well: (heads, time, positions), say of relative positions.
     pub bias: Option<&'a Tensor>,
+    /// Weights fall by this, at the place in the net that the number names.
+    pub dropout: Option<(Dropout, u64)>,
 }
 
 impl<'a> Options<'a> {
@@ -108,7 +111,7 @@ const FEW: usize = 16;
 fn computed(problem: &Problem, level: Level) -> Vec<f32> {
     let Sizes { batch, time, heads, kv_heads, v_size, .. } = problem.sizes;
     let mut out = vec![0f32; batch * time * heads * v_size];
-    if time * (heads / kv_heads) <= FEW {
+    if time * (heads / kv_heads) <= FEW && !problem.settings.drops() {
         step::forward(problem, level, &mut out);
     } else {
         forward::forward(problem, level, &mut out, &mut []);

@@ -49,7 +49,9 @@ impl Dropout {
         sum(residual, &self.apply(xs, site)?)
     }
 
-    fn mask(&self, site: u64) -> Result<Option<Mask>> {
+    /// # Errors
+    /// A rate outside of 0 to 1.
+    pub(crate) fn mask(&self, site: u64) -> Result<Option<Mask>> {
         if !(0. ..1.).contains(&self.rate) {
             refuse!("dropout rate {} is not in 0 to 1 (1 excluded)", self.rate);
         }
@@ -62,8 +64,9 @@ impl Dropout {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Mask {
+/// Which elements fall at one place in the net.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mask {
     key: u64,
     threshold: u32,
     scale: f32,
@@ -80,8 +83,9 @@ impl Mask {
         Self { key, threshold, scale: 1. / (1. - dropout.rate) }
     }
 
+    /// Zero, or what an element is multiplied with.
     #[inline(always)]
-    fn factor(&self, index: u32) -> f32 {
+    pub(crate) fn factor(&self, index: u32) -> f32 {
         let mut h = (index ^ self.key as u32).wrapping_mul(0x85ebca6b);
         h = (h ^ (h >> 15) ^ (self.key >> 32) as u32).wrapping_mul(0xc2b2ae35);
         h = (h ^ (h >> 13)).wrapping_mul(0x9e3779b1);

@@ -193,7 +193,17 @@ def sasrec(train, count, args, drawn_each=1, calibration=None):
     rng, net = np.random.default_rng(0), SasRec(count, args)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.9, 0.98))
     train = [own for own in train if len(own) > 1]
-    had = [set(own) for own in train]
+    # person and item as one number, in order
+    had = np.unique(np.concatenate([person * count + np.array(own) for person, own in enumerate(train)]))
+
+    def never_had(people):
+        drawn = rng.integers(0, count, len(people))
+        while True:
+            pairs = people * count + drawn
+            taken = had[np.minimum(np.searchsorted(had, pairs), len(had) - 1)] == pairs
+            if not taken.any():
+                return torch.from_numpy(drawn + 1)
+            drawn[taken] = rng.integers(0, count, int(taken.sum()))
 
     def filled(rows):
         seen = np.zeros((len(rows), args.longest), dtype=np.int64)
@@ -213,13 +223,10 @@ def sasrec(train, count, args, drawn_each=1, calibration=None):
             xs = net(seen)
             here = came > 0
             if calibration is None:
-                drawn = rng.integers(0, count, tuple(came.shape))
-                for row, p in zip(drawn, people):
-                    for place in range(args.longest):
-                        while row[place] in had[p] and len(had[p]) < count:
-                            row[place] = rng.integers(0, count)
-                logit = lambda ids: (xs * net.items(ids)).sum(-1)[here]
-                loss = nn.functional.softplus(-logit(came)).mean() + nn.functional.softplus(logit(torch.from_numpy(drawn) + 1)).mean()
+                xs, came = xs[here], came[here]
+                drawn = never_had(np.repeat(people, args.longest)[here.flatten().numpy()])
+                logit = lambda ids: (xs * net.items(ids)).sum(-1)
+                loss = nn.functional.softplus(-logit(came)).mean() + nn.functional.softplus(logit(drawn)).mean()
             else:
                 xs, came = xs[here], came[here]
                 # anything but what came

@@ -309,7 +309,8 @@ impl Run<'_> {
     /// People of the training, by their ids alone.
     fn known(&self, mut table: Table, heading: &str) -> Result<Vec<Person>> {
         const NAMES: [&str; 4] = ["user", "userid", "user_id", "id"];
-        if !self.args.columns.no_header && NAMES.contains(&heading.to_lowercase().as_str()) {
+        let usual = !self.args.columns.no_header && NAMES.contains(&heading.to_lowercase().as_str());
+        if usual || table.is_named() {
             table.skip_heading();
         }
         let mut ids = Vec::new();

@@ -109,7 +109,7 @@ fn open(path: &Path) -> Result<Catalogue> {
     let heading = table.first().to_vec();
     let name = table.name();
     // MovieLens' movies.dat: id, title, genres
-    let named = columns::is_heading(&heading, &columns::Asked::default());
+    let named = table.is_named() || columns::is_heading(&heading, &columns::Asked::default());
     let (names, places) = if named {
         table.skip_heading();
         let known = |wanted: &[&str]| {

@@ -218,7 +218,7 @@ fn read_table(
     let mut table = Table::open(path)?;
     let name = table.name();
     let (columns, heading) = columns::find(&name, table.first(), asked)?;
-    if heading {
+    if heading || table.is_named() {
         table.skip_heading();
     }
     if min_rating.is_some() && columns.rating.is_none() {

@@ -1,6 +1,6 @@
 //! Who had what, and when: tables on disk to histories.
 //!
-//! - `table`: rows of a file, whatever stands between its cells
+//! - `table`: rows of a file, whatever stands between its cells; `parquet`: those of a Parquet file
 //! - `columns`: which column is what
 //! - `log`: rows to [`Log`]: people, items, and what each had
 //! - `filter`: what is left out; `split`: what is learned from, and what is kept aside
@@ -10,6 +10,7 @@ mod catalogue;
 mod columns;
 mod filter;
 mod log;
+mod parquet;
 mod split;
 mod table;
 

@@ -1,4 +1,4 @@
-//! Rows of a table, read as a stream: CSV, TSV, cells apart by `;`, spaces, or MovieLens' `::`.
+//! Rows of a table, read as a stream: CSV, TSV, cells apart by `;`, spaces, or MovieLens' `::`; Parquet.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -7,16 +7,37 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use super::parquet::{self, Parquet};
+
 /// A table that is read row by row.
 pub struct Table {
     path: PathBuf,
-    input: Box<dyn BufRead>,
-    form: Form,
+    rows: Box<dyn Rows>,
     /// The first row, until it is known whether it is a heading.
     first: Option<Vec<String>>,
+    row: Row,
+}
+
+/// Where rows come from.
+pub trait Rows {
+    /// Fills the next row; false at the end. `path` is for messages.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    fn next(&mut self, path: &Path, row: &mut Row) -> Result<bool>;
+
+    /// Whether the first row is a heading, whatever stands in it.
+    fn is_named(&self) -> bool {
+        false
+    }
+}
+
+/// Rows of text.
+struct Text {
+    input: Box<dyn BufRead>,
+    form: Form,
     /// Lines that were read.
     lines: u64,
-    row: Row,
 }
 
 /// What stands between cells, and whether quotes may keep it inside of one.
@@ -31,7 +52,7 @@ pub type OnRow<'a> = dyn FnMut(&[&[u8]], u64) -> Result<()> + 'a;
 
 /// Cells in one piece of memory.
 #[derive(Default)]
-struct Row {
+pub struct Row {
     bytes: Vec<u8>,
     ends: Vec<usize>,
     /// The line where it begins.
@@ -39,6 +60,19 @@ struct Row {
 }
 
 impl Row {
+    /// A row without cells, that begins at a line.
+    pub fn clear(&mut self, line: u64) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.line = line;
+    }
+
+    /// One more cell.
+    pub fn push(&mut self, cell: &[u8]) {
+        self.bytes.extend_from_slice(cell);
+        self.ends.push(self.bytes.len());
+    }
+
     fn cells(&self) -> Vec<&[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end]).collect()
@@ -56,8 +90,8 @@ impl Table {
     pub fn open(path: &Path) -> Result<Self> {
         let name = || path.display().to_string();
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        if matches!(extension.as_str(), "parquet" | "arrow" | "feather" | "xlsx" | "gz" | "zip") {
-            bail!("{}: .{extension} is not read: write it as CSV first", name());
+        if matches!(extension.as_str(), "arrow" | "feather" | "xlsx" | "gz" | "zip") {
+            bail!("{}: .{extension} is not read: write it as CSV or Parquet first", name());
         }
         let input: Box<dyn Read> = if path.as_os_str() == "-" {
             Box::new(std::io::Cursor::new(cli::read_stdin()?))
@@ -72,18 +106,25 @@ impl Table {
         if begin.is_empty() {
             bail!("{}: empty", name());
         }
-        if begin.starts_with(b"PAR1") {
-            bail!("{}: a Parquet file, which is not read: write it as CSV first", name());
-        }
-        if begin.contains(&0) {
-            bail!("{}: not a table of text (it has bytes of zero)", name());
-        }
-        // what Excel writes first
-        let mark = if begin.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        let form = form(&begin[mark..], &extension);
-        input.consume(mark);
-        let (path, row) = (path.to_path_buf(), Row::default());
-        let mut table = Self { path, input: Box::new(input), form, first: None, lines: 0, row };
+        let rows: Box<dyn Rows> = if begin.starts_with(parquet::MARK) {
+            if path.as_os_str() == "-" {
+                let mut whole = Vec::new();
+                input.read_to_end(&mut whole).with_context(name)?;
+                Box::new(Parquet::open(path, bytes::Bytes::from(whole))?)
+            } else {
+                Box::new(Parquet::open(path, File::open(path).with_context(name)?)?)
+            }
+        } else {
+            if begin.contains(&0) {
+                bail!("{}: not a table of text (it has bytes of zero)", name());
+            }
+            // what Excel writes first
+            let mark = if begin.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+            let form = form(&begin[mark..], &extension);
+            input.consume(mark);
+            Box::new(Text { input: Box::new(input), form, lines: 0 })
+        };
+        let mut table = Self { path: path.to_path_buf(), rows, first: None, row: Row::default() };
         if !table.next_row()? {
             bail!("{}: empty", table.name());
         }
@@ -99,6 +140,11 @@ impl Table {
     /// The first row, if it was not skipped.
     pub fn first(&self) -> &[String] {
         self.first.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the first row is a heading, whatever stands in it.
+    pub fn is_named(&self) -> bool {
+        self.rows.is_named()
     }
 
     /// The first row is a heading.
@@ -122,35 +168,41 @@ impl Table {
 
     /// Reads the next row that is not blank; false at the end.
     fn next_row(&mut self) -> Result<bool> {
+        self.rows.next(&self.path, &mut self.row)
+    }
+}
+
+impl Rows for Text {
+    fn next(&mut self, path: &Path, row: &mut Row) -> Result<bool> {
         loop {
             let mut line = Vec::new();
-            if !self.next_line(&mut line)? {
+            if !self.next_line(path, &mut line)? {
                 return Ok(false);
             }
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            self.row.bytes.clear();
-            self.row.ends.clear();
-            self.row.line = self.lines;
-            self.split(line)?;
+            row.clear(self.lines);
+            self.split(path, line, row)?;
             return Ok(true);
         }
     }
+}
 
+impl Text {
     /// Adds a line, without its end, to `line`; false if there is none.
-    fn next_line(&mut self, line: &mut Vec<u8>) -> Result<bool> {
+    fn next_line(&mut self, path: &Path, line: &mut Vec<u8>) -> Result<bool> {
         let before = line.len();
         let limit = (LONGEST + 1).saturating_sub(before) as u64;
         let read = self.input.by_ref().take(limit).read_until(b'\n', line);
-        if read.with_context(|| self.path.display().to_string())? == 0 {
+        if read.with_context(|| path.display().to_string())? == 0 {
             return Ok(false);
         }
         self.lines += 1;
         if line.len() > LONGEST {
             bail!(
                 "{}: line {}: longer than {LONGEST} bytes (a quote that is not closed?)",
-                self.name(),
+                path.display(),
                 self.lines
             );
         }
@@ -164,7 +216,7 @@ impl Table {
     }
 
     /// Cuts a line into cells; where a quote is open at its end, what follows belongs to it.
-    fn split(&mut self, mut line: Vec<u8>) -> Result<()> {
+    fn split(&mut self, path: &Path, mut line: Vec<u8>, row: &mut Row) -> Result<()> {
         let Form { between, quotes } = self.form;
         let mut at = 0;
         loop {
@@ -173,7 +225,7 @@ impl Table {
                 loop {
                     match line.get(at) {
                         Some(b'"') if line.get(at + 1) == Some(&b'"') => {
-                            self.row.bytes.push(b'"');
+                            row.bytes.push(b'"');
                             at += 2;
                         }
                         Some(b'"') => {
@@ -181,13 +233,13 @@ impl Table {
                             break;
                         }
                         Some(&byte) => {
-                            self.row.bytes.push(byte);
+                            row.bytes.push(byte);
                             at += 1;
                         }
                         None => {
                             line.push(b'\n');
-                            if !self.next_line(&mut line)? {
-                                bail!("{}: line {}: a quote that is not closed", self.name(), self.row.line);
+                            if !self.next_line(path, &mut line)? {
+                                bail!("{}: line {}: a quote that is not closed", path.display(), row.line);
                             }
                         }
                     }
@@ -195,10 +247,10 @@ impl Table {
             }
             // behind a closed quote, too: what stands there belongs to the cell
             while at < line.len() && !line[at..].starts_with(between) {
-                self.row.bytes.push(line[at]);
+                row.bytes.push(line[at]);
                 at += 1;
             }
-            self.row.ends.push(self.row.bytes.len());
+            row.ends.push(row.bytes.len());
             if at >= line.len() {
                 return Ok(());
             }

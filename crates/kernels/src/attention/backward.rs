@@ -128,9 +128,16 @@ impl<'a> Pair<'a> {
                 let [k, v] = [size, v_size].map(|size| block * KEYS * size..(block + 1) * KEYS * size);
                 let edge = (sight, Some(sight.high));
                 score(level, queries.turned, &self.turned_keys[k], scores, (rows, size), edge);
-                problem.adjust(level, scores, place, (first, block * KEYS), sight);
+                let at = (first, block * KEYS);
+                problem.adjust(level, scores, place, at, sight);
                 score(level, grads.turned, &self.turned_values[v], slopes, (rows, v_size), edge);
-                lanes::run(level, Slopes { scores, grads: slopes, log_sums, means, sight });
+                problem.drop(level, slopes, place, at, sight);
+                let (weights, grads_of_weights) = (&mut *scores, &mut *slopes);
+                lanes::run(
+                    level,
+                    Slopes { scores: weights, grads: grads_of_weights, log_sums, means, sight },
+                );
+                problem.drop(level, scores, place, at, sight);
 
                 let v_sums = &mut self.v_sums[block * KEYS * v_width..][..KEYS * v_width];
                 turned_product(level, scores, &grads, v_sums, sight, (rows, v_size));

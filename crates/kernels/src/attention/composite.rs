@@ -10,7 +10,8 @@ const BLOCK: usize = 128;
 /// is never computed, and the scores of a long prompt need little memory.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &Options) -> Result<Tensor> {
     let Sizes { batch, time, heads, positions, .. } = Sizes::new(q, k, v)?;
-    if time <= BLOCK || time > positions || !options.causal {
+    // what falls is numbered over all scores
+    if time <= BLOCK || time > positions || !options.causal || options.dropout.is_some() {
         return whole(q, k, v, options);
     }
     let block = |first: usize| {
@@ -32,7 +33,11 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &Options) -> Resul
 
 fn whole(q: &Tensor, k: &Tensor, v: &Tensor, options: &Options) -> Result<Tensor> {
     let Sizes { batch, time, heads, kv_heads, positions, v_size, .. } = Sizes::new(q, k, v)?;
-    let weights = weights(q, k, options)?.to_dtype(q.dtype())?;
+    let mut weights = weights(q, k, options)?;
+    if let Some((dropout, site)) = options.dropout {
+        weights = dropout.apply(&weights, site)?;
+    }
+    let weights = weights.to_dtype(q.dtype())?;
     let v = v.to_dtype(q.dtype())?.transpose(1, 2)?.contiguous()?;
     let ys = weights.reshape((batch, kv_heads, heads / kv_heads * time, positions))?.matmul(&v)?;
     ys.reshape((batch, heads, time, v_size))?.transpose(1, 2)?.contiguous()

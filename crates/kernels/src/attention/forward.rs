@@ -107,9 +107,10 @@ fn tile_of_queries(
             for member in 0..tile.heads.len() {
                 let own = member * each..(member + 1) * each;
                 let scores = &mut scores[own.start * ROW..own.end * ROW];
-                problem.adjust(level, scores, (batch, head(member)), (first, block * KEYS), sight);
+                let (place, at) = ((batch, head(member)), (first, block * KEYS));
+                problem.adjust(level, scores, place, at, sight);
                 let softmax = Softmax {
-                    scores,
+                    scores: &mut *scores,
                     largest: &mut largest[own.clone()],
                     sums: &mut sums[own.clone()],
                     out: &mut sums_of_values[own.start * width..own.end * width],
@@ -118,6 +119,7 @@ fn tile_of_queries(
                     first: is_first,
                 };
                 lanes::run(level, softmax);
+                problem.drop(level, scores, place, at, sight);
             }
             let product = Product::<false> {
                 a: scores,

@@ -3,6 +3,7 @@
 use super::Options;
 use super::heads::Heads;
 use super::tile::{FAR, KEYS, ROW, Sight};
+use crate::dropout::Mask;
 use crate::level::{Level, compiled};
 use crate::rows;
 use candle_core::{CpuStorage, DType, Result, Storage, Tensor};
@@ -59,6 +60,7 @@ pub struct Settings {
     window: Option<usize>,
     pub scale: f32,
     soft_cap: Option<f32>,
+    dropout: Option<Mask>,
 }
 
 impl Settings {
@@ -72,7 +74,13 @@ impl Settings {
         {
             refuse!("attention with scores capped at {cap}: only above zero");
         }
-        Ok(Self { causal: options.causal, window: options.window, scale, soft_cap })
+        let dropout = options.dropout.map(|(dropout, site)| dropout.mask(site)).transpose()?.flatten();
+        Ok(Self { causal: options.causal, window: options.window, scale, soft_cap, dropout })
+    }
+
+    /// Whether weights fall.
+    pub fn drops(&self) -> bool {
+        self.dropout.is_some()
     }
 }
 
@@ -173,6 +181,34 @@ impl Problem<'_> {
         let low = self.range(first).0.clamp(0, positions) as usize;
         let high = self.range(first + rows - 1).1.clamp(0, positions) as usize;
         low / KEYS..high.div_ceil(KEYS)
+    }
+
+    /// Lets weights fall, or their gradients.
+    pub fn drop(
+        &self,
+        level: Level,
+        weights: &mut [f32],
+        (batch, head): (usize, usize),
+        (query, key): (usize, usize),
+        sight: Sight,
+    ) {
+        let Some(mask) = self.settings.dropout else { return };
+        let Sizes { heads, time, positions, .. } = self.sizes;
+        let row = (batch * heads + head) * time + query;
+        for (i, weights) in weights.chunks_mut(ROW).enumerate() {
+            let (low, high) = sight.row(i);
+            let first = ((row + i) * positions + key + low) as u32;
+            let weights = &mut weights[low..high];
+            compiled(
+                level,
+                #[inline(always)]
+                || {
+                    for (j, weight) in weights.iter_mut().enumerate() {
+                        *weight *= mask.factor(first.wrapping_add(j as u32));
+                    }
+                },
+            );
+        }
     }
 
     /// Caps scores and adds what is added, for the keys that are seen; scores then come in powers of two.

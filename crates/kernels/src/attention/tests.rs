@@ -227,7 +227,10 @@ fn gradients_equal_those_of_the_composition() -> Result<()> {
             Tensor::from_vec(normal(heads * time * positions, 5), (heads, time, positions), &Device::Cpu)?;
         let plain = Options::default();
         let windowed = Options { window: Some(40), scale: Some(0.3), ..Options::causal() };
-        for options in [plain, Options::causal(), windowed, Options { bias: Some(&bias), ..plain }] {
+        let dropout = Some((Dropout { rate: 0.3, seed: 1, step: 2 }, 3));
+        let [dropped, dropped_causal] = [plain, windowed].map(|options| Options { dropout, ..options });
+        let biased = Options { bias: Some(&bias), ..plain };
+        for options in [plain, Options::causal(), windowed, biased, dropped, dropped_causal] {
             compare(
                 &[&q, &k, &v],
                 || attention(&q, &k, &v, &options),

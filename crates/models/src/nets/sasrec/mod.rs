@@ -3,9 +3,9 @@
 //! `attention_layernorms.N`, `attention_layers.N` (torch's `MultiheadAttention`), `forward_layernorms.N` and
 //! `forward_layers.N.conv1|conv2` (convolutions of width one).
 //!
-//! There a history is filled up at its front to `maxlen` items, and the padding is attended to, unless `padding` is `masked`. All places of padding are
-//! alike in every layer, so that one of them stands here for all: its score is raised by the logarithm of how many they
-//! are. A batch is as long as its longest history then, and the scores are the same.
+//! There a history is filled up at its front to `maxlen` items, and the padding is attended to, unless `padding` is
+//! `masked`. All places of padding are alike in every layer, so that one of them stands here for all: its score is raised by
+//! the logarithm of how many they are. Short histories share rows, in which none sees another; the scores are the same.
 //!
 //! The table of positions has `maxlen` rows, and padding is zero before each block, or it has `maxlen + 1`, and padding has
 //! row 0 of both tables.
@@ -46,18 +46,19 @@ pub struct SasRec {
     zeroed: bool,
 }
 
-/// Histories side by side, as the net takes them.
+/// Histories as the net takes them: rows of places, each of one or several histories one behind the other.
 pub struct Histories {
-    /// Items of (batch, time), 0 where there is none.
+    /// Items of (rows, time), 0 where there is none.
     items: Tensor,
     /// Rows of the table of positions.
     positions: Tensor,
-    /// What is added to the scores of keys: (batch, 1, 1, time).
+    /// What is added to the scores of keys: (rows, 1, 1 or time, time).
     mask: Tensor,
-    /// One where there is an item, zero elsewhere: (batch, time, 1).
+    /// One where there is an item, zero elsewhere: (rows, time, 1).
     there: Tensor,
     lengths: Vec<usize>,
-    time: usize,
+    /// The place in front of each history's first item.
+    starts: Vec<usize>,
 }
 
 impl Histories {
@@ -71,18 +72,33 @@ impl Histories {
         self.lengths.is_empty()
     }
 
-    /// The places of items in rows of (batch * time), history by history in their order.
-    pub fn places(&self) -> Vec<u32> {
-        let rows = self.lengths.iter().enumerate();
-        rows.flat_map(|(row, length)| (row + 1) * self.time - length..(row + 1) * self.time)
-            .map(|place| place as u32)
-            .collect()
+    /// The places of items in rows of (rows * time), history by history in their order.
+    fn places(&self) -> Vec<u32> {
+        let all = self.starts.iter().zip(&self.lengths);
+        all.flat_map(|(start, length)| start + 1..=start + length).map(|place| place as u32).collect()
     }
 
     /// The last place of each.
     fn last(&self) -> Vec<u32> {
-        (1..=self.lengths.len()).map(|row| (row * self.time - 1) as u32).collect()
+        self.starts.iter().zip(&self.lengths).map(|(start, length)| (start + length) as u32).collect()
     }
+}
+
+/// Where histories lie that take so many places, in as few rows of `time` as the first fit of the longest gives: the first
+/// place of each.
+fn packed(sizes: &[usize], time: usize) -> (usize, Vec<usize>) {
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    order.sort_by_key(|&history| std::cmp::Reverse(sizes[history]));
+    let (mut ends, mut starts): (Vec<usize>, _) = (Vec::new(), vec![0; sizes.len()]);
+    for history in order {
+        let row = ends.iter().position(|end| end + sizes[history] <= time).unwrap_or(ends.len());
+        if row == ends.len() {
+            ends.push(0);
+        }
+        starts[history] = row * time + ends[row];
+        ends[row] += sizes[history];
+    }
+    (ends.len(), starts)
 }
 
 impl SasRec {
@@ -141,43 +157,55 @@ impl SasRec {
             refuse!("item {item} is not in 1 to {}", self.cfg.item_num);
         }
         let lengths: Vec<usize> = seen.iter().map(|items| items.len()).collect();
-        // a place of padding in front of the longest
-        let time = 1 + lengths.iter().copied().max().unwrap_or(0);
-        let count = lengths.len();
-        let mut items = vec![0u32; count * time];
-        let mut positions = vec![if self.zeroed { Embedding::NOTHING } else { 0 }; count * time];
-        let mut mask = vec![0f32; count * time];
-        let mut there = vec![0f32; count * time];
+        // with a place of padding in front of each
+        let sizes: Vec<usize> = lengths.iter().map(|length| 1 + length).collect();
+        let time = sizes.iter().copied().max().unwrap_or(1);
+        let (rows, starts) = packed(&sizes, time);
         let first_position = if self.zeroed { 0 } else { 1 };
-        for (row, history) in seen.iter().enumerate() {
-            let (begin, places) = (time - history.len(), row * time..(row + 1) * time);
-            items[places.clone()][begin..].copy_from_slice(history);
-            for (place, position) in positions[places.clone()][begin..].iter_mut().enumerate() {
+        let mut items = vec![0u32; rows * time];
+        let mut positions = vec![if self.zeroed { Embedding::NOTHING } else { 0 }; rows * time];
+        let mut there = vec![0f32; rows * time];
+        // alone in its row a history hides its padding at most, since what lies behind is not seen
+        let alone = rows == seen.len();
+        let mut mask =
+            if alone { vec![0f32; rows * time] } else { vec![f32::NEG_INFINITY; rows * time * time] };
+        for (history, &start) in seen.iter().zip(&starts) {
+            let places = start + 1..start + 1 + history.len();
+            items[places.clone()].copy_from_slice(history);
+            there[places.clone()].fill(1.);
+            for (place, position) in positions[places].iter_mut().enumerate() {
                 *position = (most - history.len() + place + first_position) as u32;
             }
-            there[places.clone()][begin..].fill(1.);
-            let mask = &mut mask[places];
-            mask[..begin].fill(f32::NEG_INFINITY);
-            mask[0] = match self.cfg.padding {
+            let padding = match self.cfg.padding {
                 _ if history.len() >= most => f32::NEG_INFINITY,
                 Padding::Attended => ((most - history.len()) as f32).ln(),
                 Padding::Masked => NOTHING,
             };
+            if alone {
+                mask[start] = padding;
+                continue;
+            }
+            for query in start..=start + history.len() {
+                let mask = &mut mask[query * time + start % time..][..=query - start];
+                mask.fill(0.);
+                mask[0] = padding;
+            }
         }
-        let tensor = |values: Vec<u32>, shape: (usize, usize)| Tensor::from_vec(values, shape, device);
+        let tensor = |values: Vec<u32>| Tensor::from_vec(values, (rows, time), device);
+        let queries = if alone { 1 } else { time };
         Ok(Histories {
-            items: tensor(items, (count, time))?,
-            positions: tensor(positions, (count, time))?,
-            mask: Tensor::from_vec(mask, (count, 1, 1, time), device)?,
-            there: Tensor::from_vec(there, (count, time, 1), device)?,
+            items: tensor(items)?,
+            positions: tensor(positions)?,
+            mask: Tensor::from_vec(mask, (rows, 1, queries, time), device)?,
+            there: Tensor::from_vec(there, (rows, time, 1), device)?,
             lengths,
-            time,
+            starts,
         })
     }
 
-    /// What the net makes of each place of histories: (batch * time, size).
+    /// What the net makes of each place of histories: (rows * time, size).
     fn forward(&self, histories: &Histories, dropout: &Dropout) -> Result<Tensor> {
-        let (size, time) = (self.cfg.hidden_units, histories.time);
+        let size = self.cfg.hidden_units;
         let items = (self.items.forward(&histories.items)? * (size as f64).sqrt())?;
         let positions = self.positions.forward_sum(&histories.positions.unsqueeze(2)?)?;
         let clear = |xs: Tensor| if self.zeroed { xs.broadcast_mul(&histories.there) } else { Ok(xs) };
@@ -185,7 +213,7 @@ impl SasRec {
         for (i, block) in self.blocks.iter().enumerate() {
             xs = clear(block.forward(&xs, &histories.mask, self.norm, (dropout, 1 + 3 * i as u64))?)?;
         }
-        reshape(&self.last_norm.forward(&xs)?, (histories.len() * time, size))
+        reshape(&self.last_norm.forward(&xs)?, (histories.items.elem_count(), size))
     }
 
     /// What the net expects after each history: (batch, size), whose products with the items' rows are their scores. Where a
@@ -281,18 +309,18 @@ impl Block {
         match norm {
             Norm::Query => {
                 let queries = self.attention_norm.forward(xs)?;
-                let ys = self.attend(&queries, xs, mask)?;
-                let xs = self.forward_norm.forward(&dropout.apply_sum(&ys, &queries, site)?)?;
+                let ys = self.attend(&queries, xs, mask, (dropout, site))?;
+                let xs = self.forward_norm.forward(&sum(&ys, &queries)?)?;
                 dropout.apply_sum(&self.feed(&xs, dropout, site + 1)?, &xs, site + 2)
             }
             Norm::Pre => {
                 let ys = self.attention_norm.forward(xs)?;
-                let xs = dropout.apply_sum(&self.attend(&ys, &ys, mask)?, xs, site)?;
+                let xs = sum(&self.attend(&ys, &ys, mask, (dropout, site))?, xs)?;
                 let ys = self.feed(&self.forward_norm.forward(&xs)?, dropout, site + 1)?;
                 dropout.apply_sum(&ys, &xs, site + 2)
             }
             Norm::Post => {
-                let ys = dropout.apply_sum(&self.attend(xs, xs, mask)?, xs, site)?;
+                let ys = sum(&self.attend(xs, xs, mask, (dropout, site))?, xs)?;
                 let xs = self.attention_norm.forward(&ys)?;
                 let ys = dropout.apply_sum(&self.feed(&xs, dropout, site + 1)?, &xs, site + 2)?;
                 self.forward_norm.forward(&ys)
@@ -300,7 +328,14 @@ impl Block {
         }
     }
 
-    fn attend(&self, queries: &Tensor, xs: &Tensor, mask: &Tensor) -> Result<Tensor> {
+    // `dropout` is of the weights, as in the paper's code and the reference
+    fn attend(
+        &self,
+        queries: &Tensor,
+        xs: &Tensor,
+        mask: &Tensor,
+        (dropout, site): (&Dropout, u64),
+    ) -> Result<Tensor> {
         let (batch, time, size) = xs.dims3()?;
         let head = |ys: &Tensor| reshape(ys, (batch, time, self.heads, size / self.heads));
         let map = |xs: &Tensor, first: usize, count: usize| {
@@ -310,7 +345,7 @@ impl Block {
         let q = map(queries, 0, size)?;
         let both = map(xs, size, 2 * size)?;
         let (k, v) = (part(&both, 0, size)?.contiguous()?, part(&both, size, size)?.contiguous()?);
-        let options = Options { mask: Some(mask), ..Options::causal() };
+        let options = Options { mask: Some(mask), dropout: Some((*dropout, site)), ..Options::causal() };
         let ys = attention(&head(&q)?, &head(&k)?, &head(&v)?, &options)?;
         self.out.forward(&reshape(&ys, (batch, time, size))?)
     }
