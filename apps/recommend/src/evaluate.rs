@@ -145,21 +145,23 @@ pub fn judge(
         let scores = method.scores(&histories)?;
         let rows = scores.par_chunks_exact(items).zip(cases).enumerate();
         let found: Vec<(Vec<Option<usize>>, Vec<u32>)> = rows
-            .map(|(place, (scores, case))| match asked.protocol {
-                Protocol::Sampled => {
-                    let mut rng = Rng::at(asked.seed, &[(part * TOGETHER + place) as u64]);
-                    (sampled_rank(scores, case, &mut rng), Vec::new())
-                }
-                Protocol::Full | Protocol::Strong => {
-                    let allowed = |item: u32| asked.repeats || !case.history.contains(&item);
-                    let list = top(scores, 10, allowed).into_iter().map(|(item, _)| item).collect();
-                    let mut ranks = ranks(scores, case, asked.repeats);
-                    // what was never learned from is missed, however it was scored
-                    for (rank, target) in ranks.iter_mut().zip(&case.targets) {
-                        *rank = rank.filter(|_| count(*target) > 0);
+            .map(|(place, (scores, case))| {
+                let (mut ranks, list) = match asked.protocol {
+                    Protocol::Sampled => {
+                        let mut rng = Rng::at(asked.seed, &[(part * TOGETHER + place) as u64]);
+                        (sampled_rank(scores, case, &mut rng), Vec::new())
                     }
-                    (ranks, list)
+                    Protocol::Full | Protocol::Strong => {
+                        let allowed = |item: u32| asked.repeats || !case.history.contains(&item);
+                        let list = top(scores, 10, allowed).into_iter().map(|(item, _)| item).collect();
+                        (ranks(scores, case, asked.repeats), list)
+                    }
+                };
+                // what was never learned from is missed, however it was scored
+                for (rank, target) in ranks.iter_mut().zip(&case.targets) {
+                    *rank = rank.filter(|_| count(*target) > 0);
                 }
+                (ranks, list)
             })
             .collect();
         for (ranks, list) in found {
