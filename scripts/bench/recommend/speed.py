@@ -40,7 +40,7 @@ class Ours:
 
     def train(self, method, out, *more):
         return self.run("train", "--data", self.args.data, "--out", self.folder / out, "--force", "--method", method,
-                        "--held-out", 0, "--checkpoint", 1e6, *more)
+                        "--held-out", 0, "--checkpoint", 3600, *more)
 
     def epoch(self, method):
         one, three = (self.train(method, "net", *NET, "--epochs", epochs) for epochs in (1, 3))
@@ -113,7 +113,7 @@ def main():
                 names.setdefault(line.split()[1], len(names))
         back = list(names)
         for path, part in [(few, people[:256]), (many, people[:256] + people)]:
-            path.write_text("".join(f"n{user} {back[item]}\n" for user, own in enumerate(part) for item in own))
+            path.write_text("user item\n" + "".join(f"n{user} {back[item]}\n" for user, own in enumerate(part) for item in own))
         for round in range(args.rounds):
             note("sasrec, an epoch", "ours", ours.epoch("sasrec"))
             value, ranker = torch_epoch(histories, count)
