@@ -1,6 +1,7 @@
 //! A history -> a list.
 
 use anyhow::{Result, bail};
+use rayon::prelude::*;
 use training::Rng;
 
 use crate::Model;
@@ -85,7 +86,7 @@ const CANDIDATES: usize = 10;
 /// Those of the method.
 pub fn recommend(model: &Model, histories: &[&[u32]], request: &Request) -> Result<Vec<Vec<Listed>>> {
     let scores = model.method.scores(histories)?;
-    let rows = scores.chunks_exact(model.method.items()).zip(histories).enumerate();
+    let rows = scores.par_chunks_exact(model.method.items()).zip(histories).enumerate();
     let lists = rows.map(|(place, (scores, history))| {
         let rng = Rng::at(request.seed, &[place as u64]);
         let mut list = chosen(model, scores, history, request, rng)?;

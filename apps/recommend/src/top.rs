@@ -22,21 +22,29 @@ impl PartialOrd for Scored {
     }
 }
 
+/// Scores that are looked at together, in registers.
+const AT_ONCE: usize = 64;
+
 /// The `count` best places among those that are allowed, with their scores, the best first.
 pub fn top(scores: &[f32], count: usize, allowed: impl Fn(u32) -> bool) -> Vec<(u32, f32)> {
     let mut best: BinaryHeap<Reverse<Scored>> = BinaryHeap::with_capacity(count + 1);
     // most scores are below the least of the best, and need no look into the heap
     let mut least = f32::NEG_INFINITY;
-    for (&score, place) in scores.iter().zip(0u32..) {
-        if (best.len() == count && (score <= least || score.is_nan())) || count == 0 || !allowed(place) {
+    for (part, first) in scores.chunks(AT_ONCE).zip((0u32..).step_by(AT_ONCE)) {
+        if best.len() == count && !part.iter().fold(false, |any, &score| any | (score > least)) {
             continue;
         }
-        best.push(Reverse(Scored(score, place)));
-        if best.len() > count {
-            best.pop();
-        }
-        if best.len() == count {
-            least = best.peek().map_or(f32::NEG_INFINITY, |found| found.0.0);
+        for (&score, place) in part.iter().zip(first..) {
+            if (best.len() == count && (score <= least || score.is_nan())) || count == 0 || !allowed(place) {
+                continue;
+            }
+            best.push(Reverse(Scored(score, place)));
+            if best.len() > count {
+                best.pop();
+            }
+            if best.len() == count {
+                least = best.peek().map_or(f32::NEG_INFINITY, |found| found.0.0);
+            }
         }
     }
     best.into_sorted_vec().into_iter().map(|Reverse(Scored(score, place))| (place, score)).collect()
@@ -56,5 +64,15 @@ mod tests {
         assert_eq!(places(9, |_| true), [5, 1, 3, 0, 4, 2]);
         assert_eq!(places(2, |place| place % 2 == 0), [0, 4]);
         assert!(places(0, |_| true).is_empty());
+    }
+
+    #[test]
+    fn many_are_sorted_as_all_would_be() {
+        let scores: Vec<f32> = (0..1000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 20) as f32).collect();
+        let mut all: Vec<(u32, f32)> = (0..).zip(scores.iter().copied()).filter(|(i, _)| i % 3 > 0).collect();
+        all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        for count in [1, 10, 400] {
+            assert_eq!(top(&scores, count, |place| place % 3 > 0), all[..count]);
+        }
     }
 }

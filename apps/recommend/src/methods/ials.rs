@@ -1,14 +1,23 @@
 //! Alternating least squares for what was had or not (Hu, Koren and Volinsky, 2008): vectors of people and items whose
 //! products are 1 where somebody had an item, with a weight of 1 + α, and 0 elsewhere, with a weight of 1. A person who comes
 //! later is the solution of one small system, exactly as a person of the training is.
+//!
+//! The system is `(Y'Y + λ + α Σ yy') x = (1 + α) Σ y`, over all rows of Y at first and then over those that were had. With
+//! `Y'Y + λ = LL'` and `v` being `L` inverted times `y` it is `(1 + α VV') w = (1 + α) V1` and `x = L'` inverted times `w`,
+//! where `(1 + α VV') V = V (1 + α V'V)` lets the smaller of two matrices do: as many rows as were had, or as vectors have
+//! numbers.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
+use kernels::elementary::{Fma, with_fma};
+use kernels::level::level;
+use kernels::linear::{self, linear};
 use models::checkpoint::Checkpoint;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use training::Rng;
 
+use super::inverse::factor;
 use super::{Kind, Method, cosines, size, turned, values};
 use crate::data::Histories;
 use crate::plan::Plan;
@@ -20,15 +29,16 @@ pub struct Ials {
     regularisation: f32,
     /// (items, factors).
     items: Vec<f32>,
-    /// The sum of their squares, (factors, factors), with the regularisation on its diagonal.
-    gram: Vec<f32>,
+    /// The same, in the order of the loops.
+    ranked: linear::Weight,
+    white: White,
 }
 
 impl Ials {
     /// Alternates between people and items.
     ///
     /// # Errors
-    /// None.
+    /// Those of the products, and a regularisation too small for the data.
     pub fn fit(
         plan: &Plan,
         train: &Histories,
@@ -41,17 +51,24 @@ impl Ials {
         let stdev = 1. / (factors as f64).sqrt();
         let mut of_items: Vec<f32> =
             (0..items * factors).map(|_| (stdev * 0.1 * rng.normal()) as f32).collect();
+        let solved = |histories: &Histories, others: &[f32]| -> Result<Vec<f32>> {
+            let white = White::new(others, factors, regularisation)?;
+            let found = white.solved(histories.len(), |place| histories.get(place), alpha)?;
+            Ok(found.flatten_all()?.to_vec1()?)
+        };
         for round in 0..plan.iterations {
-            let of_people = solved(train, &of_items, factors, alpha, regularisation);
-            of_items = solved(&people, &of_people, factors, alpha, regularisation);
+            let of_people = solved(train, &of_items)?;
+            of_items = solved(&people, &of_people)?;
             on_part(round + 1, plan.iterations);
         }
-        Ok(Self::new(factors, alpha, regularisation, of_items))
+        Self::new(factors, alpha, regularisation, of_items)
     }
 
-    fn new(factors: usize, alpha: f32, regularisation: f32, items: Vec<f32>) -> Self {
-        let gram = squares(&items, factors, regularisation);
-        Self { factors, alpha, regularisation, items, gram }
+    fn new(factors: usize, alpha: f32, regularisation: f32, items: Vec<f32>) -> Result<Self> {
+        let white = White::new(&items, factors, regularisation)?;
+        let count = items.len() / factors;
+        let ranked = linear::Weight::f32(&Tensor::from_slice(&items, (count, factors), &Device::Cpu)?)?;
+        Ok(Self { factors, alpha, regularisation, items, ranked, white })
     }
 
     /// Reads the vectors.
@@ -62,7 +79,7 @@ impl Ials {
         let (items, factors) = (size(checkpoint, "item_num")?, size(checkpoint, "factors")?);
         let of_items = values(checkpoint, "items", &[items, factors])?;
         let weights = values(checkpoint, "weights", &[2])?;
-        Ok(Self::new(factors, weights[0], weights[1], of_items))
+        Self::new(factors, weights[0], weights[1], of_items)
     }
 }
 
@@ -76,16 +93,8 @@ impl Method for Ials {
     }
 
     fn scores(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
-        let count = self.items();
-        let mut all = vec![0f32; histories.len() * count];
-        all.par_chunks_mut(count).zip(histories).for_each(|(scores, history)| {
-            let mut person = vec![0f32; self.factors];
-            solve(history, &self.items, &self.gram, self.alpha, &mut person);
-            for (score, row) in scores.iter_mut().zip(self.items.chunks_exact(self.factors)) {
-                *score = dot(row, &person);
-            }
-        });
-        Ok(all)
+        let people = self.white.solved(histories.len(), |place| histories[place], self.alpha)?;
+        Ok(self.ranked.forward(&people, None)?.flatten_all()?.to_vec1()?)
     }
 
     fn like(&self, item: u32) -> Result<Vec<f32>> {
@@ -100,18 +109,71 @@ impl Method for Ials {
     }
 }
 
+/// Rows of the other side as they are where the sum of all their squares, with the regularisation, is one.
+struct White {
+    factors: usize,
+    rows: Vec<f32>,
+    /// `L'` inverted, (factors, factors): from there back.
+    back: Tensor,
+}
+
+impl White {
+    fn new(others: &[f32], factors: usize, regularisation: f32) -> Result<Self> {
+        let mut gram = squares(others, factors, regularisation);
+        let Some(inverse) = factor(&mut gram, factors, 0, factors) else {
+            bail!("a regularisation of {regularisation} is too small for these data: give a larger one");
+        };
+        let inverse = Tensor::from_vec(inverse, (factors, factors), &Device::Cpu)?;
+        let others = Tensor::from_slice(others, (others.len() / factors, factors), &Device::Cpu)?;
+        let rows = linear(&others, &inverse, None)?.flatten_all()?.to_vec1()?;
+        Ok(Self { factors, rows, back: inverse.t()?.contiguous()? })
+    }
+
+    /// The vectors of so many that had what `had` says: (count, factors), zeros for nothing.
+    fn solved<'a>(
+        &self,
+        count: usize,
+        had: impl Fn(usize) -> &'a [u32] + Sync,
+        alpha: f32,
+    ) -> candle_core::Result<Tensor> {
+        let mut all = vec![0f32; count * self.factors];
+        all.par_chunks_mut(TOGETHER * self.factors).enumerate().for_each(|(part, all)| {
+            let mut memory = Vec::new();
+            for (place, own) in all.chunks_exact_mut(self.factors).enumerate() {
+                let had = had(part * TOGETHER + place);
+                with_fma(
+                    level(),
+                    #[inline(always)]
+                    |m| solve(m, had, &self.rows, alpha, own, &mut memory),
+                );
+            }
+        });
+        linear(&Tensor::from_vec(all, (count, self.factors), &Device::Cpu)?, &self.back, None)
+    }
+}
+
+/// Systems that one thread solves at a time.
+const TOGETHER: usize = 64;
+
 /// Rows that a sum of squares is made of at a time: by size alone, so that it does not depend on the number of threads.
 const ROWS: usize = 2048;
 
+/// The lower half of the sum of all rows' squares, the regularisation on its diagonal.
 fn squares(rows: &[f32], factors: usize, regularisation: f32) -> Vec<f32> {
-    let parts: Vec<Vec<f32>> = rows
-        .par_chunks(ROWS * factors)
-        .map(|rows| {
-            let mut sum = vec![0f32; factors * factors];
-            rows.chunks_exact(factors).for_each(|row| add_square(&mut sum, row, 1.));
-            sum
-        })
-        .collect();
+    let part = |rows: &[f32]| {
+        let mut sum = vec![0f32; factors * factors];
+        with_fma(
+            level(),
+            #[inline(always)]
+            |m| {
+                for row in rows.chunks_exact(factors) {
+                    add_square(m, &mut sum, row, 1.);
+                }
+            },
+        );
+        sum
+    };
+    let parts: Vec<Vec<f32>> = rows.par_chunks(ROWS * factors).map(part).collect();
     let mut sum = vec![0f32; factors * factors];
     for part in parts {
         sum.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
@@ -121,76 +183,84 @@ fn squares(rows: &[f32], factors: usize, regularisation: f32) -> Vec<f32> {
 }
 
 // the lower half alone
-fn add_square(sum: &mut [f32], row: &[f32], weight: f32) {
+#[inline(always)]
+fn add_square(m: Fma, sum: &mut [f32], row: &[f32], weight: f32) {
     for (i, (sum, x)) in sum.chunks_exact_mut(row.len()).zip(row).enumerate() {
         let factor = weight * x;
-        sum[..=i].iter_mut().zip(row).for_each(|(sum, y)| *sum += factor * y);
+        add_scaled(m, &mut sum[..=i], factor, row);
     }
 }
 
-fn solved(
-    histories: &Histories,
-    others: &[f32],
-    factors: usize,
-    alpha: f32,
-    regularisation: f32,
-) -> Vec<f32> {
-    let gram = squares(others, factors, regularisation);
-    let mut all = vec![0f32; histories.len() * factors];
-    all.par_chunks_mut(factors).enumerate().for_each(|(place, own)| {
-        solve(histories.get(place), others, &gram, alpha, own);
-    });
-    all
-}
-
-/// The vector whose products with the others' are nearest to what was had: `(gram + α Σ yy') x = (1 + α) Σ y`.
-fn solve(had: &[u32], others: &[f32], gram: &[f32], alpha: f32, own: &mut [f32]) {
-    let factors = own.len();
+/// `w` of the module's system: of the smaller of the two matrices.
+#[inline(always)]
+fn solve(m: Fma, had: &[u32], rows: &[f32], alpha: f32, own: &mut [f32], memory: &mut Vec<f32>) {
     own.fill(0.);
-    if had.is_empty() {
-        return;
-    }
-    let mut matrix = gram.to_vec();
-    for &other in had {
-        let row = &others[other as usize * factors..][..factors];
-        add_square(&mut matrix, row, alpha);
-        own.iter_mut().zip(row).for_each(|(sum, y)| *sum += (1. + alpha) * y);
-    }
-    cholesky(&mut matrix, factors);
-    for i in 0..factors {
-        let (before, rest) = own.split_at_mut(i);
-        rest[0] = (rest[0] - dot(&matrix[i * factors..][..i], before)) / matrix[i * factors + i];
-    }
-    for i in (0..factors).rev() {
-        own[i] /= matrix[i * factors + i];
-        let found = own[i];
-        let row = &matrix[i * factors..][..i];
-        own[..i].iter_mut().zip(row).for_each(|(sum, x)| *sum -= found * x);
+    let (factors, count) = (own.len(), had.len());
+    let row = |place: usize| &rows[had[place] as usize * factors..][..factors];
+    if count < factors {
+        memory.clear();
+        memory.resize(count * count + count, 0.);
+        let (matrix, weights) = memory.split_at_mut(count * count);
+        for i in 0..count {
+            for j in 0..=i {
+                matrix[i * count + j] = alpha * dot(m, row(i), row(j));
+            }
+            matrix[i * count + i] += 1.;
+        }
+        weights.fill(1. + alpha);
+        substitute(m, matrix, weights);
+        for (place, weight) in weights.iter().enumerate() {
+            add_scaled(m, own, *weight, row(place));
+        }
+    } else {
+        memory.clear();
+        memory.resize(factors * factors, 0.);
+        for place in 0..count {
+            add_square(m, memory, row(place), alpha);
+            add_scaled(m, own, 1. + alpha, row(place));
+        }
+        (0..factors).for_each(|i| memory[i * factors + i] += 1.);
+        substitute(m, memory, own);
     }
 }
 
-/// The lower half of a symmetric matrix becomes its Cholesky factor; what rounding took below zero is lifted.
-fn cholesky(matrix: &mut [f32], size: usize) {
+/// Solves a system by Cholesky's factor, which the lower half of the matrix becomes. Its eigenvalues are one or more.
+#[inline(always)]
+fn substitute(m: Fma, matrix: &mut [f32], right: &mut [f32]) {
+    let size = right.len();
     for i in 0..size {
-        for j in 0..=i {
-            let (before, rest) = matrix.split_at_mut(i * size);
-            let product =
-                if i == j { dot(&rest[..j], &rest[..j]) } else { dot(&rest[..j], &before[j * size..][..j]) };
-            let left = rest[j] - product;
-            rest[j] = if i == j { left.max(1e-12).sqrt() } else { left / before[j * size + j] };
+        let (before, rest) = matrix.split_at_mut(i * size);
+        for j in 0..i {
+            let left = rest[j] - dot(m, &rest[..j], &before[j * size..][..j]);
+            rest[j] = left / before[j * size + j];
         }
+        rest[i] = (rest[i] - dot(m, &rest[..i], &rest[..i])).max(f32::MIN_POSITIVE).sqrt();
+        right[i] = (right[i] - dot(m, &rest[..i], &right[..i])) / rest[i];
+    }
+    for i in (0..size).rev() {
+        right[i] /= matrix[i * size + i];
+        let (found, row) = (right[i], &matrix[i * size..][..i]);
+        add_scaled(m, &mut right[..i], -found, row);
+    }
+}
+
+#[inline(always)]
+fn add_scaled(m: Fma, sum: &mut [f32], factor: f32, row: &[f32]) {
+    for (sum, x) in sum.iter_mut().zip(row) {
+        *sum = m.add(factor, *x, *sum);
     }
 }
 
 /// In lanes, as registers add.
-fn dot(xs: &[f32], ys: &[f32]) -> f32 {
-    const LANES: usize = 8;
+#[inline(always)]
+fn dot(m: Fma, xs: &[f32], ys: &[f32]) -> f32 {
+    const LANES: usize = 16;
     let mut lanes = [0f32; LANES];
     let (x_parts, y_parts) = (xs.chunks_exact(LANES), ys.chunks_exact(LANES));
     let rest: f32 = x_parts.remainder().iter().zip(y_parts.remainder()).map(|(x, y)| x * y).sum();
     for (x, y) in x_parts.zip(y_parts) {
         for lane in 0..LANES {
-            lanes[lane] += x[lane] * y[lane];
+            lanes[lane] = m.add(x[lane], y[lane], lanes[lane]);
         }
     }
     lanes.iter().sum::<f32>() + rest
@@ -205,19 +275,26 @@ mod tests {
         let mut rng = Rng::new(1);
         let (count, factors, alpha, regularisation) = (9, 5, 3f32, 0.7f32);
         let others: Vec<f32> = (0..count * factors).map(|_| rng.normal() as f32).collect();
-        let had = [1u32, 4, 8];
-        let gram = squares(&others, factors, regularisation);
-        let mut own = vec![0f32; factors];
-        solve(&had, &others, &gram, alpha, &mut own);
-        // what is left over of Σ w y (y'x) + λ x = Σ w y p
-        for i in 0..factors {
-            let mut left = regularisation * own[i];
-            for (item, row) in (0u32..).zip(others.chunks_exact(factors)) {
-                let (weight, wanted) = if had.contains(&item) { (1. + alpha, 1.) } else { (1., 0.) };
-                left += weight * row[i] * (dot(row, &own) - wanted);
+        // fewer than vectors have numbers, and more
+        for had in [&[1u32, 4, 8][..], &[0, 1, 2, 4, 5, 7, 8]] {
+            let white = White::new(&others, factors, regularisation).unwrap();
+            let own: Vec<f32> =
+                white.solved(1, |_| had, alpha).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+            // what is left over of Σ w y (y'x) + λ x = Σ w y p
+            for i in 0..factors {
+                let mut left = regularisation * own[i];
+                for (item, row) in (0u32..).zip(others.chunks_exact(factors)) {
+                    let (weight, wanted) = if had.contains(&item) { (1. + alpha, 1.) } else { (1., 0.) };
+                    let product: f32 = row.iter().zip(&own).map(|(x, y)| x * y).sum();
+                    left += weight * row[i] * (product - wanted);
+                }
+                assert!(left.abs() < 1e-4, "{left}");
             }
-            assert!(left.abs() < 1e-4, "{left}");
         }
+        let nobody = White::new(&others, factors, regularisation).unwrap().solved(1, |_| &[], alpha).unwrap();
+        assert_eq!(nobody.to_vec2::<f32>().unwrap(), [[0.; 5]]);
+        // two rows cannot tell five numbers apart
+        assert!(White::new(&others[..2 * factors], factors, 0.).is_err());
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub fn inverse(matrix: &[f32], size: usize) -> Result<Option<Vec<f32>>> {
 }
 
 /// Factors the block on the diagonal in place, and gives the inverse of its factor; nothing where it is not positive definite.
-fn factor(matrix: &mut [f32], size: usize, first: usize, rows: usize) -> Option<Vec<f32>> {
+pub fn factor(matrix: &mut [f32], size: usize, first: usize, rows: usize) -> Option<Vec<f32>> {
     let mut lower = vec![0f64; rows * rows];
     for i in 0..rows {
         for j in 0..=i {
