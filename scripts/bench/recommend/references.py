@@ -84,11 +84,12 @@ def ease(train, count, _):
     return lambda histories: ones(histories, count) @ weights
 
 
-def ials(train, count, _, factors=64, alpha=5.0, regularisation=10.0, iterations=15):
+def ials(train, count, args, factors=64, alpha=5.0, regularisation=10.0, iterations=15):
     rng = np.random.default_rng(0)
     items = rng.normal(0, 0.1 / factors**0.5, (count, factors))
     by_item = [[] for _ in range(count)]
-    train = [list(dict.fromkeys(own)) for own in train]
+    once = (lambda own: own) if args.repeats else (lambda own: list(dict.fromkeys(own)))
+    train = [once(own) for own in train]
     for person, own in enumerate(train):
         for item in own:
             by_item[item].append(person)
@@ -104,20 +105,28 @@ def ials(train, count, _, factors=64, alpha=5.0, regularisation=10.0, iterations
 
     for _ in range(iterations):
         items = solved(by_item, solved(train, items))
-    return lambda histories: (solved([list(dict.fromkeys(own)) for own in histories], items) @ items.T).astype(np.float32)
+    return lambda histories: (solved([once(own) for own in histories], items) @ items.T).astype(np.float32)
 
 
-def itemknn(train, count, _, neighbours=200, shrink=10.0):
-    both = np.zeros((count, count), dtype=np.float32)
+def itemknn(train, count, args, neighbours=200, shrink=10.0):
+    def times(histories):
+        xs = ones(histories, count)
+        if args.repeats:
+            xs[:] = 0
+            for row, history in zip(xs, histories):
+                np.add.at(row, history, 1)
+        return xs
+
+    both, counts = np.zeros((count, count), dtype=np.float32), np.zeros(count, dtype=np.float32)
     for first in range(0, len(train), 1024):
-        xs = ones(train[first:first + 1024], count)
+        xs = times(train[first:first + 1024])
         both += xs.T @ xs
-    counts = np.diag(both).copy()
+        counts += xs.sum(0)
     np.fill_diagonal(both, 0)
     both /= np.sqrt(np.outer(counts, counts)) + shrink
     for row in both:
         row[np.argsort(-row, kind="stable")[neighbours:]] = 0
-    return lambda histories: ones(histories, count) @ both
+    return lambda histories: times(histories) @ both
 
 
 def multvae(train, count, args, hidden=600, latent=200, most=0.2):
