@@ -1,7 +1,7 @@
 //! Losses of rankings, forward and backward: a chosen row of a table against drawn ones, and several chosen classes of
 //! one softmax.
 
-use crate::elementary::{Fma, with_fma};
+use crate::elementary::{Fma, exp_below, with_fma};
 use crate::embedding::{numbers, uses};
 use crate::fresh;
 use crate::gradients::Recorded;
@@ -57,10 +57,37 @@ struct Chosen {
     pulls: OnceLock<Vec<f32>>,
 }
 
-/// `ln (1 + e^x)`.
+const LANES: usize = 16;
+
+/// The sum of `ln (1 + e^x)`; in the place of each x its derivative, `σ(x)`.
 #[inline(always)]
-fn softplus(x: f32) -> f32 {
-    x.max(0.) + (-x.abs()).exp().ln_1p()
+fn softplus(m: Fma, xs: &mut [f32]) -> f64 {
+    // one logarithm for so many factors of at most 2: their product is below 2^64
+    const FACTORS: usize = 64;
+    let mut total = 0f64;
+    for xs in xs.chunks_mut(LANES * FACTORS) {
+        let (mut sums, mut products) = ([0f32; LANES], [1f32; LANES]);
+        let mut parts = xs.chunks_exact_mut(LANES);
+        for part in &mut parts {
+            softplus_of_lanes(m, part, &mut sums, &mut products);
+        }
+        softplus_of_lanes(m, parts.into_remainder(), &mut sums, &mut products);
+        let lanes = sums.iter().zip(products);
+        total += lanes.map(|(&sum, product)| f64::from(sum) + f64::from(product).ln()).sum::<f64>();
+    }
+    total
+}
+
+/// Adds to `sums` and multiplies `products` by `1 + e^-|x|`, so that a sum and the logarithm of a product are together
+/// [`softplus`].
+#[inline(always)]
+fn softplus_of_lanes(m: Fma, xs: &mut [f32], sums: &mut [f32; LANES], products: &mut [f32; LANES]) {
+    for ((x, sum), product) in xs.iter_mut().zip(sums).zip(products) {
+        let e = exp_below(m, -x.abs());
+        *sum += x.max(0.);
+        *product *= 1. + e;
+        *x = if *x < 0. { e } else { 1. } / (1. + e);
+    }
 }
 
 impl Chosen {
@@ -77,12 +104,14 @@ impl Chosen {
                 |m| {
                     let places = xs.chunks_exact(size).zip(ids.chunks_exact(width));
                     for ((x, ids), pulls) in places.zip(pulls.chunks_exact_mut(width)) {
-                        for (i, (&id, pull)) in ids.iter().zip(pulls).enumerate() {
-                            let logit = dot(m, x, &table[id as usize * size..][..size]);
-                            let (sign, weight) = if i == 0 { (-1., power) } else { (1., 1.) };
-                            total += f64::from(weight * softplus(sign * logit));
-                            *pull = sign * weight * scale / (1. + (-sign * logit).exp());
+                        for (&id, pull) in ids.iter().zip(&mut *pulls) {
+                            *pull = dot(m, x, &table[id as usize * size..][..size]);
                         }
+                        let (chosen, drawn) = pulls.split_at_mut(1);
+                        chosen[0] = -chosen[0];
+                        total += f64::from(power) * softplus(m, chosen) + softplus(m, drawn);
+                        chosen[0] *= -power;
+                        pulls.iter_mut().for_each(|pull| *pull *= scale);
                     }
                 },
             );
@@ -104,7 +133,6 @@ impl Chosen {
 
 #[inline(always)]
 fn dot(m: Fma, xs: &[f32], ys: &[f32]) -> f32 {
-    const LANES: usize = 16;
     let mut lanes = [0f32; LANES];
     let (x_parts, y_parts) = (xs.chunks_exact(LANES), ys.chunks_exact(LANES));
     let rest: f32 = x_parts.remainder().iter().zip(y_parts.remainder()).map(|(x, y)| x * y).sum();
@@ -259,7 +287,7 @@ impl CustomOp1 for Multinomial {
                     let out = out.write(
                         [&logits[row * classes..]],
                         #[inline(always)]
-                        |[x]| crate::elementary::exp_below(m, x - top) * factor,
+                        |[x]| exp_below(m, x - top) * factor,
                     );
                     list.iter().for_each(|&class| out[class as usize] -= scale);
                 },
@@ -278,7 +306,9 @@ mod tests {
 
     #[test]
     fn the_loss_of_drawn_rows_and_its_gradients_equal_the_composite() -> Result<()> {
-        for (n, count, size, width, power) in [(1, 1, 1, 1, 1.), (7, 9, 50, 2, 1.), (300, 40, 33, 9, 0.3)] {
+        for (n, count, size, width, power) in
+            [(1, 1, 1, 1, 1.), (7, 9, 50, 2, 1.), (300, 40, 33, 9, 0.3), (3, 40, 16, 1100, 0.3)]
+        {
             let (xs, table) = (random((n, size), 1)?, random((count, size), 2)?);
             let ids: Vec<u32> = (0..n * width).map(|i| (i * i % count) as u32).collect();
             let ids = Tensor::from_vec(ids, (n, width), &Device::Cpu)?;
