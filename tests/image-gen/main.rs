@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../app.rs"]
+mod app;
 mod bad_input;
 mod binary;
 mod embedded;
@@ -9,47 +11,14 @@ mod learning;
 mod parity;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use media::image_file::{Format, Pixels};
 
-/// A folder of its own for one test, empty at the start.
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("image-gen").join(name);
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
+use app::{folder, must, refused, run as image_gen};
 
-/// Runs the binary in a folder.
-fn image_gen(folder: &Path, words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_image-gen"))
-        .args(words)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-/// Runs the binary, which must do what it is asked, and gives its stdout.
-fn must(folder: &Path, words: &[&str]) -> String {
-    let output = image_gen(folder, words);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{words:?}: {said}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// Runs the binary, which must refuse with one line, and gives that.
-fn refused(folder: &Path, words: &[&str], code: i32) -> String {
-    let output = image_gen(folder, words);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let about: Vec<String> = words.iter().map(|word| word.chars().take(40).collect()).collect();
-    assert_eq!(output.status.code(), Some(code), "{about:?}: {said}");
-    assert_eq!(said.trim_end().lines().count(), 1, "{about:?}: {said}");
-    assert!(said.starts_with("error: "), "{said}");
-    said
-}
+/// The binary that is tested.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_image-gen");
 
 /// A tiny random model of shared/golden.
 fn golden(name: &str) -> String {

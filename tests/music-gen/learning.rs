@@ -1,12 +1,12 @@
 //! Learning from a user's folder, by the binary.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::{folder, music_gen, must};
+use crate::{folder, music_gen, must, program};
 
 const TINY: [&str; 12] =
     ["--width", "64", "--layers", "1", "--context", "128", "--batch", "2", "--threads", "1", "--seed", "3"];
@@ -64,13 +64,8 @@ fn a_training_killed_five_times_ends_with_the_same_weights() {
     must(&folder, &words("calm"));
     let (mut kills, mut tries) = (0, 0);
     while kills < 5 {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_music-gen"))
-            .args(words("killed"))
-            .current_dir(&folder)
-            .stderr(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child =
+            program(&folder, &words("killed")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // Not before there is something to go on from, and then at any moment.
         let until = Instant::now() + Duration::from_secs(20);
         while !folder.join("killed/checkpoint.safetensors").exists() && Instant::now() < until {

@@ -1,18 +1,6 @@
 //! Whatever is wrong gives one line and an exit code, and writes nothing.
 
-use std::path::Path;
-
-use crate::{fed, folder, golden, recommend, rings};
-
-#[track_caller]
-fn refused(folder: &Path, words: &[&str], code: i32) -> String {
-    let output = recommend(folder, words);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{words:?}: {said}");
-    assert!(output.stdout.is_empty(), "{words:?}");
-    assert!(said.lines().count() == 1, "{words:?}: {said}");
-    said
-}
+use crate::{fed, folder, golden, recommend, refused, rings};
 
 #[test]
 fn flags() {

@@ -1,19 +1,6 @@
 //! Whatever is wrong gives one line and an exit code, and writes nothing.
 
-use std::path::Path;
-
-use crate::{fed, folder, golden, speech_rec};
-
-#[track_caller]
-fn refused(folder: &Path, words: &[&str], code: i32) -> String {
-    let output = speech_rec(folder, words);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{words:?}: {said}");
-    assert!(output.stdout.is_empty(), "{words:?}");
-    // clap adds how to go on to what is wrong with a flag
-    assert!(code == 2 || said.lines().count() == 1, "{words:?}: {said}");
-    said
-}
+use crate::{fed, folder, golden, refused, speech_rec};
 
 #[test]
 fn flags() {

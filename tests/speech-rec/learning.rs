@@ -2,9 +2,9 @@
 
 use std::f64::consts::TAU;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::{done, folder, golden, speech_rec};
+use crate::{done, folder, golden, program, speech_rec};
 
 /// Words of a language of vowels: each has two formants, in Hz, at its beginning and at its end, and a length.
 type Word = (&'static str, [f64; 2], [f64; 2], f64);
@@ -117,14 +117,8 @@ fn a_killed_run_ends_with_the_same_weights() {
     let whole = began.elapsed();
     let mut kills = 0;
     for part in [0.4, 0.5, 0.6] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_speech-rec"))
-            .args(run("cut"))
-            .current_dir(&folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child =
+            program(&folder, &run("cut")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(whole.mul_f64(part));
         kills += usize::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();

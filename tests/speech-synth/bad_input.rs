@@ -1,19 +1,6 @@
 //! Whatever is wrong gives one line and an exit code, and writes nothing.
 
-use std::path::Path;
-
-use crate::{done, folder, golden, run, said, wav};
-
-#[track_caller]
-fn refused(folder: &Path, words: &[&str], code: i32) -> String {
-    let output = run(folder, words);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{words:?}: {told}");
-    assert!(output.stdout.is_empty(), "{words:?}");
-    assert!(code == 2 || told.lines().count() == 1, "{words:?}: {told}");
-    assert!(!folder.join("speech.wav").exists(), "{words:?}");
-    told
-}
+use crate::{done, folder, golden, refused, run, said, wav};
 
 #[test]
 fn flags() {

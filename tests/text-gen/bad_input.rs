@@ -1,28 +1,6 @@
 //! Whatever is wrong gives one line and an exit code, and writes nothing.
 
-use std::path::Path;
-
-use crate::{fed, folder, golden, licence, model, text_gen};
-
-/// Runs, and gives what was said; nothing may have been written.
-#[track_caller]
-fn refused(folder: &Path, words: &[&str], code: i32) -> String {
-    let files = |folder: &Path| {
-        let mut names: Vec<_> =
-            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        names.sort();
-        names
-    };
-    let before = files(folder);
-    let output = text_gen(folder, words);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{words:?}: {said}");
-    assert!(output.stdout.is_empty(), "{words:?}");
-    // clap adds how to go on to what is wrong with a flag
-    assert!(code == 2 || said.lines().count() == 1, "{words:?}: {said}");
-    assert_eq!(files(folder), before, "{words:?}");
-    said
-}
+use crate::{fed, folder, golden, licence, model, refused, text_gen};
 
 #[test]
 fn flags() {

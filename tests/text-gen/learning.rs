@@ -1,9 +1,9 @@
 //! Learning at the terminal: killed and resumed, from a base, and better than before.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::{folder, licence, model, must, objects, text_gen};
+use crate::{folder, licence, model, must, objects, program, text_gen};
 
 const SMALL: [&str; 12] =
     ["--batch", "4", "--context", "64", "--layers", "1", "--width", "64", "--seed", "2", "--held-out", "0.2"];
@@ -98,14 +98,7 @@ fn a_killed_run_ends_with_the_same_weights() {
     let cut = [words(data, "cut", "100"), vec!["--checkpoint", "0.01", "--threads", "2"]].concat();
     let mut kills = 0;
     for part in [0.4, 0.5, 0.6, 0.7] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_text-gen"))
-            .args(&cut)
-            .current_dir(&folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = program(&folder, &cut).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(whole.mul_f64(part));
         if child.try_wait().unwrap().is_none() {
             kills += 1;

@@ -2,60 +2,21 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../app.rs"]
+mod app;
 mod bad_input;
 mod binary;
 mod embedded;
 mod families;
 mod learning;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// A folder of its own for one test, empty at the start.
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("text-gen").join(name);
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
+use app::{done, fed, folder, must, program, refused, run as text_gen};
 
-/// Runs the binary in a folder, with something to read.
-fn fed(folder: &Path, words: &[&str], stdin: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_text-gen"))
-        .args(words)
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // a program that refuses its flags reads nothing
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-/// Runs the binary in a folder.
-fn text_gen(folder: &Path, words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_text-gen"))
-        .args(words)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-/// Runs the binary, which must do what it is asked, and gives its stdout.
-fn must(folder: &Path, words: &[&str]) -> String {
-    done(&text_gen(folder, words), words)
-}
-
-fn done(output: &Output, words: &[&str]) -> String {
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{words:?}: {said}");
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
+/// The binary that is tested.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_text-gen");
 
 /// A file of shared/golden.
 fn golden(name: &str) -> PathBuf {
