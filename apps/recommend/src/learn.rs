@@ -21,6 +21,9 @@ use crate::plan::Plan;
 /// People that a look at the held-out number takes at most.
 const HELD_OUT: usize = 5000;
 
+/// Steps between two looks at least.
+const LOOK: u64 = 100;
+
 /// What is learned from, and what is asked on the way.
 pub struct Data<'a> {
     /// Histories.
@@ -113,8 +116,8 @@ fn options(plan: &Plan, length: &Length, steps: u64, data: &Data<'_>) -> Options
         bf16: plan.bf16,
         seed: plan.seed,
         curve_every: (total / 200).max(1),
-        // a look takes about as long as so many steps' scores
-        held_out_every: if data.valid.is_empty() { 0 } else { (total / 50).max(steps / 2).max(1) },
+        // a look takes about as long as half an epoch's scores; few steps say little of what more would bring
+        held_out_every: if data.valid.is_empty() { 0 } else { (total / 50).max(steps / 2).max(LOOK) },
         keep_best: !data.valid.is_empty(),
         patience: (!data.valid.is_empty()).then_some(plan.patience),
         checkpoint_seconds: Some(length.checkpoint),

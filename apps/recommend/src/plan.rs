@@ -86,7 +86,7 @@ impl Plan {
             batch: if is_vae { 256 } else { 128 },
             learning_rate: 1e-3,
             epochs: 200,
-            patience: 20,
+            patience: 15,
             divergence: 0.2,
             regularisation: if kind == Kind::Ials { 10. } else { 250. },
             factors: 64,
