@@ -11,6 +11,8 @@ fn flags() {
         &["--diverse", "2", "--history", "x"],
         &["--history", "x", "--user", "y"],
         &["--explain", "--like", "x"],
+        &["--temperature", "1", "--like", "x"],
+        &["--seen", "--like", "x"],
         &["--history", "x", "-o", "list.csv"],
         &["--users", "x.csv", "-o", "folder/"],
         &[],
@@ -24,6 +26,11 @@ fn flags() {
     refused(&folder, &["train", "--data", "x.csv", "--out", "m", "--base", "embedded"], 2);
     refused(&folder, &["train", "--data", "x.csv", "--out", "m", "--min-rating", "much"], 2);
     refused(&folder, &["compare", "--data", "x.csv", "--methods", "popular", "-o", "-"], 2);
+    rings(&folder, 10);
+    let words = ["train", "--data", "rings.csv", "--out", "m", "--method", "sasrec", "--heads", "3", "-q"];
+    assert!(refused(&folder, &words, 2).contains("--heads 3"));
+    let words = ["evaluate", "--data", "rings.csv", "--protocol", "strong", "--held-out", "0", "-q"];
+    assert!(refused(&folder, &words, 2).contains("--held-out 0"));
 }
 
 #[test]
@@ -44,7 +51,7 @@ fn histories() {
 #[test]
 fn tables() {
     let folder = folder("tables");
-    let cases: [(&str, &str, &[&str]); 16] = [
+    let cases: [(&str, &str, &[&str]); 17] = [
         ("empty.csv", "", &["empty"]),
         ("heading.csv", "user,item\n", &["no rows"]),
         ("column.csv", "userid,thing\n1,2\n", &["--item", "thing"]),
@@ -54,6 +61,7 @@ fn tables() {
         ("rating.csv", "user,item,rating\na,x,4\na,y,good\n", &["line 3", "good"]),
         ("nan.csv", "user,item,rating\na,x,4\na,y,NaN\n", &["line 3", "NaN"]),
         ("time.csv", "user,item,time\na,x,4\n\na,y,late\n", &["line 4", "late"]),
+        ("clock.csv", "user,item,time\na,x,2026-01-31 02:30\na,y,2026-01-31 2:99 PM\n", &["line 3", "2:99"]),
         ("short.csv", "user,item\na,x\nb\n", &["line 3", "1 columns"]),
         ("blank.csv", "user,item\na,x\n,y\n", &["line 3", "person"]),
         ("quote.csv", "user,item\na,\"x\nb,y\n", &["line 2", "not closed"]),

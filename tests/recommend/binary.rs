@@ -103,6 +103,14 @@ fn many_people_at_once_are_as_each_alone() {
     let csv = done(&recommend(&folder, &[&words[..], &["-q"]].concat()));
     assert_eq!(csv.lines().count(), 1 + 3 * 3);
     assert!(csv.contains("\"c, \"\"d\"\" 🎬\",1,"), "{csv}");
+    // what is piped is read once; a row that comes again counts for nothing
+    let piped = fed(&folder, &["--model", &model, "--users", "-", "--top", "3", "--explain"], {
+        "user,item\nann,a1\nann,a3\nann,a1\n"
+    });
+    let rows = done(&piped);
+    let rows: Vec<Vec<&str>> = rows.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0], ["user", "rank", "id", "title", "score", "because"]);
+    assert_eq!(rows[1..].iter().map(|row| row[2].to_string()).collect::<Vec<_>>(), ids(&alone));
     // nothing known of somebody: the others have their lists
     std::fs::write(folder.join("some.csv"), "user,item\nann,a3\nbob,nothing\n").unwrap();
     let output = recommend(&folder, &["--model", &model, "--users", "some.csv", "-q"]);

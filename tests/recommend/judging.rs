@@ -60,6 +60,12 @@ fn a_model_that_has_learned_is_judged_by_other_data() {
     assert!(line["unknown_targets"].as_u64().unwrap() > 0, "{line}");
 }
 
+/// More items than a matrix of them is made for.
+fn wide() -> String {
+    let rows = (0..40_001).map(|item| format!("p{},i{item}\n", item / 4000));
+    std::iter::once(String::from("user,item\n")).chain(rows).collect()
+}
+
 #[test]
 fn methods_stand_in_one_table_and_one_chart() {
     let folder = folder("table");
@@ -76,6 +82,17 @@ fn methods_stand_in_one_table_and_one_chart() {
     let chart = std::fs::read(folder.join("chart.png")).unwrap();
     assert!(chart.starts_with(b"\x89PNG"));
     assert_eq!(recommend(&folder, &words).status.code(), Some(1), "a chart that exists");
+    // one that fails leaves the others their rows
+    std::fs::write(folder.join("wide.csv"), wide()).unwrap();
+    let words = ["compare", "--data", "wide.csv", "--methods", "popular,ease", "-q"];
+    let output = recommend(&folder, &words);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("ease: EASE needs"), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2 + 1 + 1);
+    let words = words.map(|word| if word == "popular,ease" { "ease" } else { word });
+    crate::refused(&folder, &words, 1);
+    let words =
+        ["compare", "--data", "rings.csv", "--methods", "popular,itemknn,ease,ials", "-o", "chart.png", "-q"];
     let again = recommend(&folder, &[&words[..], &["--force", "--json"]].concat());
     let found = lines(&done(&again));
     assert_eq!(found.len(), 4);

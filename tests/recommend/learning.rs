@@ -89,6 +89,12 @@ fn a_model_without_histories_serves_new_people_alone() {
     // a model that exists is not replaced unless that is asked
     assert_eq!(recommend(&folder, &words).status.code(), Some(1));
     done(&recommend(&folder, &[&words[..], &["--force"]].concat()));
+    // nor does what an older one kept stay behind
+    let kept: Vec<&str> = words.into_iter().filter(|word| *word != "--no-histories").collect();
+    done(&recommend(&folder, &[&kept[..], &["--force"]].concat()));
+    assert!(folder.join("m/histories.csv").exists());
+    done(&recommend(&folder, &[&words[..], &["--force"]].concat()));
+    assert!(!folder.join("m/histories.csv").exists());
 }
 
 #[test]

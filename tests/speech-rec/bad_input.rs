@@ -68,7 +68,7 @@ fn what_is_whole_of_a_damaged_sound_is_heard_if_asked_for() {
     }
     let said = refused(&folder, &["--model", &model, "cut.wav"], 1);
     assert!(said.contains("cut off after") && said.contains("--damaged"), "{said}");
-    let output = fed(&folder, &["--damaged", "--model", &model, "--raw-rate", "16000", "-"], &[0, 1]);
+    let output = fed(&folder, &["--damaged", "--model", &model, "--raw-rate", "16000", "-"], [0, 1]);
     assert_eq!(output.status.code(), Some(0), "one sample");
 }
 

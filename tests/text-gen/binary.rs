@@ -255,7 +255,7 @@ fn a_conversation_remembers_and_forgets_what_is_too_long() {
     let (folder, model) = (folder("chat"), taught("taught-chat"));
     let words =
         ["--model", &model, "--chat", "--max-tokens", "4", "--temperature", "0", "--system", "Be brief"];
-    let output = fed(&folder, &words, &"Who may?\n".repeat(12));
+    let output = fed(&folder, &words, "Who may?\n".repeat(12));
     assert!(done(&output).lines().count() >= 12);
     assert!(String::from_utf8_lossy(&output.stderr).contains("oldest turn is forgotten"));
     let without = fed(&folder, &["--model", crate::model(), "--chat"], "Hello\n");

@@ -69,7 +69,11 @@ pub struct RecommendArgs {
     pub users: Option<PathBuf>,
 
     /// What is like one item, by title or id
-    #[arg(long, value_name = "ITEM", conflicts_with_all = ["history", "history_ids", "user", "users"])]
+    #[arg(
+        long,
+        value_name = "ITEM",
+        conflicts_with_all = ["history", "history_ids", "user", "users", "seen", "diverse", "temperature"]
+    )]
     pub like: Option<String>,
 
     /// How many items are listed
@@ -117,7 +121,7 @@ pub struct RecommendArgs {
 /// How many lists are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A row an item: user, rank, id, title, score
+    /// A row an item: user, rank, id, title, score; with --explain what it is there for, too
     Csv,
     /// A line a person
     Jsonl,
@@ -203,7 +207,7 @@ pub struct MethodArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub epochs: Option<u64>,
 
-    /// Nets: looks at held-out people without a gain, after which the training stops [default: 10]
+    /// Nets: looks at held-out people without a gain, after which the training stops [default: 15]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub patience: Option<u64>,
 

@@ -88,7 +88,7 @@ pub fn ranks(scores: &[f32], case: &Case, repeats: bool) -> Vec<Option<usize>> {
 /// The rank of the first target among 100 items drawn from those that its person did not have.
 pub fn sampled_rank(scores: &[f32], case: &Case, rng: &mut Rng) -> Vec<Option<usize>> {
     let Some(&target) = case.targets.first() else { return Vec::new() };
-    let Some(&own) = scores.get(target as usize) else { return vec![None] };
+    let Some(&own) = scores.get(target as usize).filter(|own| !own.is_nan()) else { return vec![None] };
     let mut had = case.history.clone();
     had.sort_unstable();
     had.dedup();
@@ -222,6 +222,8 @@ mod tests {
             sampled_rank(&scores, &case, &mut Rng::new(1))[0].unwrap()
         };
         assert_eq!((of(999), of(0)), (0, 100));
+        let case = Case { history: vec![1], targets: vec![2] };
+        assert_eq!(sampled_rank(&[0., 0., f32::NAN, 0.], &case, &mut Rng::new(1)), [None]);
         assert!((30..70).contains(&of(500)));
     }
 }

@@ -129,7 +129,13 @@ fn options(plan: &Plan, length: &Length, steps: u64, data: &Data<'_>) -> Options
 fn fingerprint(plan: &Plan, data: &Data<'_>) -> String {
     let ids = data.train.iter().flatten().chain(data.valid.iter().flat_map(|case| &case.targets));
     let hash = training::hash(ids.copied());
-    format!("{} histories {hash:016x}, {} items, {}", data.train.len(), data.items, plan.describe())
+    let (asked, repeats) = (data.protocol.name(), if data.repeats { ", repeats" } else { "" });
+    format!(
+        "{} histories {hash:016x}, {} items{repeats}, held out {asked}, {}",
+        data.train.len(),
+        data.items,
+        plan.describe()
+    )
 }
 
 /// `1 - NDCG@10` by the scores of histories.

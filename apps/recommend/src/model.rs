@@ -157,9 +157,17 @@ pub fn write(
     repeats: bool,
 ) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let path = folder.join(HISTORIES);
+    // an older model's go first: their numbers are those of other items
+    match std::fs::remove_file(&path) {
+        Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+            return Err(why).with_context(|| path.display().to_string());
+        }
+        _ => {}
+    }
     batch::write_bytes(&folder.join(ITEMS), log.catalogue.to_csv().as_bytes(), true)?;
     if histories {
-        batch::write_bytes(&folder.join(HISTORIES), histories_csv(log).as_bytes(), true)?;
+        batch::write_bytes(&path, histories_csv(log).as_bytes(), true)?;
     }
     methods::write(method, folder, dtype, &more(repeats))
 }

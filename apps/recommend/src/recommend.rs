@@ -5,7 +5,21 @@ use rayon::prelude::*;
 use training::Rng;
 
 use crate::Model;
+use crate::data::once;
 use crate::top::top;
+
+/// What of an item is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// Its title and all columns.
+    Any,
+    /// Its id.
+    Id,
+    /// Its title.
+    Title,
+    /// The column of this number.
+    Column(usize),
+}
 
 /// What a list is to be.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,8 +34,8 @@ pub struct Request {
     pub diverse: f32,
     /// Drawn by chances `exp(score / temperature)`.
     pub temperature: Option<f32>,
-    /// What a title, or a column of this number, must hold, in small letters.
-    pub filters: Vec<(Option<usize>, String)>,
+    /// What must hold what, in small letters.
+    pub filters: Vec<(Field, String)>,
     /// Of what is drawn.
     pub seed: u64,
 }
@@ -32,26 +46,30 @@ impl Request {
     /// # Errors
     /// A column that the items do not have.
     pub fn with_filters(self, model: &Model, typed: &[String]) -> Result<Self> {
-        let read = |typed: &String| match typed.split_once('=') {
-            Some((column, text)) if column.eq_ignore_ascii_case("title") => Ok((None, text.to_lowercase())),
-            Some((column, text)) => {
-                let place = model.catalogue.column(column.trim())?;
-                Ok((Some(place), text.trim().to_lowercase()))
-            }
-            None => Ok((None, typed.to_lowercase())),
+        let read = |typed: &String| {
+            let Some((column, text)) = typed.split_once('=') else {
+                return Ok((Field::Any, typed.to_lowercase()));
+            };
+            let field = match column.trim() {
+                name if name.eq_ignore_ascii_case("id") => Field::Id,
+                name if name.eq_ignore_ascii_case("title") => Field::Title,
+                name => Field::Column(model.catalogue.column(name)?),
+            };
+            Ok((field, text.trim().to_lowercase()))
         };
         let filters = typed.iter().map(read).collect::<Result<_>>()?;
         Ok(Self { filters, ..self })
     }
 
     fn allows(&self, model: &Model, item: u32) -> bool {
-        let catalogue = &model.catalogue;
-        self.filters.iter().all(|(column, text)| match column {
-            Some(column) => catalogue.cells[item as usize][*column].to_lowercase().contains(text),
-            None => {
-                let anywhere = |cell: &String| cell.to_lowercase().contains(text);
-                anywhere(&catalogue.titles[item as usize])
-                    || catalogue.cells[item as usize].iter().any(anywhere)
+        let (catalogue, item) = (&model.catalogue, item as usize);
+        self.filters.iter().all(|(field, text)| {
+            let has = |cell: &String| cell.to_lowercase().contains(text);
+            match field {
+                Field::Any => has(&catalogue.titles[item]) || catalogue.cells[item].iter().any(has),
+                Field::Id => has(&catalogue.ids[item]),
+                Field::Title => has(&catalogue.titles[item]),
+                Field::Column(column) => has(&catalogue.cells[item][*column]),
             }
         })
     }
@@ -86,6 +104,9 @@ const CANDIDATES: usize = 10;
 /// Those of the method.
 pub fn recommend(model: &Model, histories: &[&[u32]], request: &Request) -> Result<Vec<Vec<Listed>>> {
     let scores = model.method.scores(histories)?;
+    if scores.iter().any(|score| score.is_nan()) {
+        bail!("the model's scores are no numbers: its weights are spoilt");
+    }
     let rows = scores.par_chunks_exact(model.method.items()).zip(histories).enumerate();
     let lists = rows.map(|(place, (scores, history))| {
         let rng = Rng::at(request.seed, &[place as u64]);
@@ -108,11 +129,7 @@ fn chosen(
     let mut had = history.to_vec();
     had.sort_unstable();
     let keeps = request.seen || model.repeats;
-    let allowed = |item: u32| {
-        (keeps || had.binary_search(&item).is_err())
-            && (request.filters.is_empty() || request.allows(model, item))
-            && !scores[item as usize].is_nan()
-    };
+    let allowed = |item: u32| (keeps || had.binary_search(&item).is_err()) && request.allows(model, item);
     // the best of scores with Gumbel's noise are a draw without putting back
     let drawn: Vec<f32>;
     let by = match request.temperature {
@@ -153,9 +170,9 @@ fn varied(model: &Model, found: &[(u32, f32)], request: &Request) -> Result<Vec<
         }
         let (item, ..) = left.remove(best);
         places.push(item);
-        let likeness = model.method.like(item)?;
-        for (other, _, like) in &mut left {
-            *like = like.max(likeness[*other as usize]);
+        let others: Vec<u32> = left.iter().map(|(other, ..)| *other).collect();
+        for ((_, _, like), likeness) in left.iter_mut().zip(model.method.like(item, &others)?) {
+            *like = like.max(likeness);
         }
     }
     Ok(places)
@@ -165,19 +182,13 @@ fn varied(model: &Model, found: &[(u32, f32)], request: &Request) -> Result<Vec<
 fn explain(model: &Model, history: &[u32], scores: &[f32], list: &mut [Listed], count: usize) -> Result<()> {
     // of a long history the last items are tried
     const MOST: usize = 200;
-    let first = history.len() - history.len().min(MOST);
-    let without: Vec<Vec<u32>> = (first..history.len())
-        .map(|place| {
-            let mut rest = history.to_vec();
-            rest.remove(place);
-            rest
-        })
-        .collect();
-    for (part, without) in without.chunks(64).enumerate() {
-        let rest: Vec<&[u32]> = without.iter().map(Vec::as_slice).collect();
-        let others = model.method.scores(&rest)?;
-        for (place, other) in others.chunks_exact(model.method.items()).enumerate() {
-            let item = history[first + part * 64 + place];
+    let items = once(&history[history.len() - history.len().min(MOST)..]);
+    for items in items.chunks(64) {
+        let without = |left_out: &u32| history.iter().copied().filter(|item| item != left_out).collect();
+        let rests: Vec<Vec<u32>> = items.iter().map(without).collect();
+        let rests: Vec<&[u32]> = rests.iter().map(Vec::as_slice).collect();
+        let others = model.method.scores(&rests)?;
+        for (&item, other) in items.iter().zip(others.chunks_exact(model.method.items())) {
             for listed in list.iter_mut() {
                 let weight = scores[listed.item as usize] - other[listed.item as usize];
                 listed.reasons.push(Reason { item, weight });
@@ -197,7 +208,8 @@ fn explain(model: &Model, history: &[u32], scores: &[f32], list: &mut [Listed], 
 /// # Errors
 /// A method that knows no such thing.
 pub fn like(model: &Model, item: u32, request: &Request) -> Result<Vec<Listed>> {
-    let likeness = model.method.like(item)?;
+    let all: Vec<u32> = (0..model.method.items() as u32).collect();
+    let likeness = model.method.like(item, &all)?;
     let allowed = |other: u32| other != item && likeness[other as usize] > 0. && request.allows(model, other);
     let found = top(&likeness, request.top.min(likeness.len()), allowed);
     if found.is_empty() {

@@ -21,7 +21,7 @@ pub struct Titles<'a> {
 pub struct Found {
     /// The item.
     pub item: u32,
-    /// Whether the title was matched by some of its words alone.
+    /// Whether the title was matched by some of its words alone, or is of another year.
     pub loosely: bool,
 }
 
@@ -47,17 +47,22 @@ fn unaccented(c: char) -> char {
     FROM.chars().zip(TO.chars()).find(|(from, _)| *from == c).map_or(c, |(_, to)| to)
 }
 
-/// A title's forms: whole; without a year at its end; with its article at its beginning; and without the names that stand
-/// behind it in brackets.
-fn forms(title: &str) -> Vec<String> {
-    let mut forms = vec![title.to_string()];
+/// A title and the year in brackets at its end.
+fn without_year(title: &str) -> (&str, Option<&str>) {
     let name = title.trim_end();
-    let (name, year) = match name.strip_suffix(')').and_then(|rest| rest.rsplit_once('(')) {
+    match name.strip_suffix(')').and_then(|rest| rest.rsplit_once('(')) {
         Some((name, year)) if year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit()) => {
             (name.trim_end(), Some(year))
         }
         _ => (name, None),
-    };
+    }
+}
+
+/// A title's forms: whole; without a year at its end; with its article at its beginning; and without the names that stand
+/// behind it in brackets.
+fn forms(title: &str) -> Vec<String> {
+    let mut forms = vec![title.to_string()];
+    let (name, year) = without_year(title);
     let mut names = vec![name.to_string()];
     // "Seven (a.k.a. Se7en)"
     if let Some((first, rest)) = name.split_once(" (") {
@@ -117,22 +122,32 @@ impl<'a> Titles<'a> {
         }
     }
 
-    /// The item of a title, or of an id where no title is like it.
+    /// The item of a title to the letter, else of one that is like it, else of an id.
     ///
     /// # Errors
     /// A title that nothing is like, with suggestions.
     pub fn by_title(&self, typed: &str) -> Result<Found> {
-        let wanted = plain(typed);
-        if wanted.is_empty() {
-            bail!("{typed:?}: no title");
+        let (typed, count) = (typed.trim(), |place: &u32| self.catalogue.counts[*place as usize]);
+        // "C++" is not "C"
+        let same = (0u32..).zip(&self.catalogue.titles).filter(|(_, title)| *title == typed);
+        let same = same.map(|(place, _)| place).max_by_key(|place| (count(place), std::cmp::Reverse(*place)));
+        if let Some(item) = same {
+            return Ok(Found { item, loosely: false });
         }
         // what was typed has forms too: an article at its end, a year
         let equal = forms(typed).into_iter().find_map(|form| self.titles.get(&form)?.first().copied());
         if let Some(item) = equal {
+            let found_year = without_year(&self.catalogue.titles[item as usize]).1;
+            // a film of another year
+            let loosely = without_year(typed).1.is_some_and(|year| found_year != Some(year));
+            return Ok(Found { item, loosely });
+        }
+        if let Some(&item) = self.ids.get(typed) {
             return Ok(Found { item, loosely: false });
         }
-        if let Some(&item) = self.ids.get(typed.trim()) {
-            return Ok(Found { item, loosely: false });
+        let wanted = plain(typed);
+        if wanted.is_empty() {
+            bail!("{typed:?}: no title");
         }
         if let Some(item) = self.by_words(&wanted) {
             return Ok(Found { item, loosely: true });
@@ -247,7 +262,26 @@ mod tests {
         ] {
             assert_eq!(titles.by_title(typed).unwrap(), Found { item, loosely: false }, "{typed}");
         }
+        let other_year = titles.by_title("Toy Story (2019)").unwrap();
+        assert_eq!(other_year, Found { item: 0, loosely: true });
         assert_eq!(titles.by_title("new hope").unwrap(), Found { item: 7, loosely: true });
+    }
+
+    #[test]
+    fn a_title_to_the_letter_comes_before_what_is_like_it() {
+        let titles: Vec<String> = ["C", "C++", "🎬", "a1", "A1"].map(String::from).to_vec();
+        let catalogue = Catalogue {
+            ids: titles.clone(),
+            counts: vec![9, 1, 1, 9, 1],
+            cells: vec![vec![]; titles.len()],
+            titles,
+            columns: vec![],
+        };
+        let titles = Titles::new(&catalogue);
+        for (typed, item) in [("C", 0), ("c", 0), (" C++ ", 1), ("🎬", 2), ("a1", 3), ("A1", 4)] {
+            assert_eq!(titles.by_title(typed).unwrap(), Found { item, loosely: false }, "{typed}");
+        }
+        assert!(titles.by_title("???").is_err());
     }
 
     #[test]

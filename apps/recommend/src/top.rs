@@ -7,11 +7,15 @@ use std::collections::BinaryHeap;
 #[derive(Clone, Copy, PartialEq)]
 struct Scored(f32, u32);
 
+/// As it is ranked.
+fn number(score: f32) -> f32 {
+    if score.is_nan() { f32::NEG_INFINITY } else { score }
+}
+
 impl Eq for Scored {}
 
 impl Ord for Scored {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let number = |x: f32| if x.is_nan() { f32::NEG_INFINITY } else { x };
         number(self.0).total_cmp(&number(other.0)).then(other.1.cmp(&self.1))
     }
 }
@@ -43,7 +47,7 @@ pub fn top(scores: &[f32], count: usize, allowed: impl Fn(u32) -> bool) -> Vec<(
                 best.pop();
             }
             if best.len() == count {
-                least = best.peek().map_or(f32::NEG_INFINITY, |found| found.0.0);
+                least = best.peek().map_or(f32::NEG_INFINITY, |found| number(found.0.0));
             }
         }
     }
@@ -64,6 +68,9 @@ mod tests {
         assert_eq!(places(9, |_| true), [5, 1, 3, 0, 4, 2]);
         assert_eq!(places(2, |place| place % 2 == 0), [0, 4]);
         assert!(places(0, |_| true).is_empty());
+        let mut late = vec![f32::NAN; 200];
+        late[150] = 1.;
+        assert_eq!(top(&late, 1, |_| true)[0].0, 150);
     }
 
     #[test]

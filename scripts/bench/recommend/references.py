@@ -67,66 +67,70 @@ def ones(histories, count):
     return xs
 
 
+def times(histories, count):
+    xs = np.zeros((len(histories), count), dtype=np.float32)
+    for row, history in zip(xs, histories):
+        np.add.at(row, history, 1)
+    return xs
+
+
 def popular(train, count, _):
     counts = np.bincount(np.concatenate([np.array(own) for own in train]), minlength=count).astype(np.float32)
     return lambda histories: np.tile(counts, (len(histories), 1))
 
 
-def ease(train, count, _):
-    gram = np.zeros((count, count), dtype=np.float64)
+def ease(train, count, args):
+    gram, table = np.zeros((count, count), dtype=np.float64), times if args.repeats else ones
     for first in range(0, len(train), 1024):
-        xs = ones(train[first:first + 1024], count)
+        xs = table(train[first:first + 1024], count)
         gram += xs.T @ xs
     gram[np.diag_indices(count)] += 250
     inverse = np.linalg.inv(gram)
     weights = (-inverse / np.diag(inverse)).astype(np.float32)
     np.fill_diagonal(weights, 0)
-    return lambda histories: ones(histories, count) @ weights
+    return lambda histories: table(histories, count) @ weights
 
 
 def ials(train, count, args, factors=64, alpha=5.0, regularisation=10.0, iterations=15):
     rng = np.random.default_rng(0)
     items = rng.normal(0, 0.1 / factors**0.5, (count, factors))
-    by_item = [[] for _ in range(count)]
-    once = (lambda own: own) if args.repeats else (lambda own: list(dict.fromkeys(own)))
-    train = [once(own) for own in train]
-    for person, own in enumerate(train):
-        for item in own:
-            by_item[item].append(person)
+    # of Hu et al.: what was had r times weighs 1 + alpha r, and is to be 1
+    def rows(histories):
+        found = [np.unique(np.array(own, dtype=np.int64), return_counts=True) for own in histories]
+        return found if args.repeats else [(own, np.ones_like(times)) for own, times in found]
+
+    train, by_item = rows(train), [[] for _ in range(count)]
+    for person, (own, times) in enumerate(train):
+        for item, r in zip(own, times):
+            by_item[item].append((person, r))
+    by_item = [(np.array([p for p, _ in own], dtype=np.int64), np.array([r for _, r in own])) for own in by_item]
 
     def solved(lists, others):
         gram = others.T @ others + regularisation * np.eye(factors)
         found = np.zeros((len(lists), factors))
-        for row, had in zip(found, lists):
-            if had:
-                rows = others[had]
-                row[:] = np.linalg.solve(gram + alpha * rows.T @ rows, (1 + alpha) * rows.sum(0))
+        for row, (had, r) in zip(found, lists):
+            if len(had):
+                ys = others[had]
+                row[:] = np.linalg.solve(gram + alpha * ys.T @ (ys * r[:, None]), ys.T @ (1 + alpha * r))
         return found
 
     for _ in range(iterations):
         items = solved(by_item, solved(train, items))
-    return lambda histories: (solved([once(own) for own in histories], items) @ items.T).astype(np.float32)
+    return lambda histories: (solved(rows(histories), items) @ items.T).astype(np.float32)
 
 
 def itemknn(train, count, args, neighbours=200, shrink=10.0):
-    def times(histories):
-        xs = ones(histories, count)
-        if args.repeats:
-            xs[:] = 0
-            for row, history in zip(xs, histories):
-                np.add.at(row, history, 1)
-        return xs
-
+    table = times if args.repeats else ones
     both, counts = np.zeros((count, count), dtype=np.float32), np.zeros(count, dtype=np.float32)
     for first in range(0, len(train), 1024):
-        xs = times(train[first:first + 1024])
+        xs = table(train[first:first + 1024], count)
         both += xs.T @ xs
         counts += xs.sum(0)
     np.fill_diagonal(both, 0)
     both /= np.sqrt(np.outer(counts, counts)) + shrink
     for row in both:
         row[np.argsort(-row, kind="stable")[neighbours:]] = 0
-    return lambda histories: times(histories) @ both
+    return lambda histories: table(histories, count) @ both
 
 
 def multvae(train, count, args, hidden=600, latent=200, most=0.2):

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use ::recommend::data::Split;
 use ::recommend::evaluate::{Asked, Judged, LENGTHS, Protocol};
 use ::recommend::learn::Length;
 use ::recommend::methods::Kind;
 use ::recommend::plan::Plan;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use candle_core::Device;
 use cli::{Exit, Progress, Target, print_json, print_line, usage};
 use media::chart::{Series, line_chart};
 use serde_json::json;
@@ -18,6 +20,18 @@ use crate::cli::Compare;
 
 /// Where the chart goes if nothing is said.
 const CHART: &str = "compare.png";
+
+/// What all methods are held against.
+struct Judge<'a> {
+    split: &'a Split,
+    counts: &'a [u32],
+    protocol: Protocol,
+    repeats: bool,
+    minutes: Option<f64>,
+    seed: u64,
+    device: &'a Device,
+    progress: &'a Progress,
+}
 
 /// What one method gave.
 struct Row {
@@ -55,44 +69,84 @@ pub fn run(args: &Compare) -> Result<Exit> {
     let (items, repeats) = (log.catalogue.len(), args.data.repeats);
     let device = models::device::open(&args.compute.device.to_string())?;
     let counts = split.train.counts(items);
-    let mut rows = Vec::new();
-    for kind in kinds {
-        let plan = judged_plan(&args.judge, plan(kind, &split.train, items, &args.settings, &args.compute));
-        progress.detail(plan.describe());
-        let lesson = Lesson { train: &split.train, items, valid: &split.valid, repeats, protocol };
-        let length = Length { steps: None, minutes: args.judge.minutes, checkpoint: 3600. };
-        let began = Instant::now();
-        let learned = fit(&plan, &lesson, &length, None, &device, &progress);
-        let Some((method, _)) = learned.with_context(|| kind.name())? else { return Ok(Exit::Interrupted) };
-        let train_s = began.elapsed().as_secs_f64();
-        let began = Instant::now();
-        let asked = Asked { protocol, counts: &counts, repeats, seed };
-        let Some(judged) = watched(method.as_ref(), &split.test, &asked, kind.name(), &progress)? else {
-            return Ok(Exit::Interrupted);
+    let usual = |kind: Kind| plan(kind, &split.train, items, &args.settings, &args.compute);
+    let plans = kinds.into_iter().map(|kind| Ok(judged_plan(&args.judge, usual(kind)?)));
+    let plans: Vec<Plan> = plans.collect::<Result<_>>()?;
+    let judge = Judge {
+        split: &split,
+        counts: &counts,
+        protocol,
+        repeats,
+        minutes: args.judge.minutes,
+        seed,
+        device: &device,
+        progress: &progress,
+    };
+    let (mut rows, mut failures, mut exit) = (Vec::new(), Vec::new(), Exit::Done);
+    for plan in plans {
+        let kind = plan.kind;
+        let row = match judge.row(plan) {
+            Ok(Some(row)) => row,
+            // what was measured is told all the same
+            Ok(None) => {
+                exit = Exit::Interrupted;
+                break;
+            }
+            Err(why) => {
+                failures.push(why.context(kind.name()));
+                continue;
+            }
         };
-        let score_s = began.elapsed().as_secs_f64();
-        let row = Row { kind, plan, judged, train_s, score_s };
         match args.output.talk.json {
             true => print_json(&line(&row, &rows, protocol, split.test.len(), seed))?,
             false => progress.status(format!(
-                "{}: NDCG@10 {:.4}, learned in {train_s:.1} s",
+                "{}: NDCG@10 {:.4}, learned in {:.1} s",
                 kind.name(),
-                mean(&row.judged, "ndcg@10")
+                mean(&row.judged, "ndcg@10"),
+                row.train_s
             )),
         }
         rows.push(row);
     }
+    if rows.is_empty() {
+        return failures.into_iter().next().map_or(Ok(exit), Err);
+    }
+    for why in failures {
+        progress.error(format!("{why:#}"));
+        exit = if exit == Exit::Done { Exit::SomeFailed } else { exit };
+    }
     batch::write_bytes(&chart, &drawing(&rows, protocol)?, true)?;
     if args.output.talk.json {
         progress.status(chart.display().to_string());
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     print_line(format!("{}, {} people, {items} items", protocol.describe(), split.test.len()))?;
     for line in table(&rows, seed) {
         print_line(line)?;
     }
     cli::print_path(&chart)?;
-    Ok(Exit::Done)
+    Ok(exit)
+}
+
+impl Judge<'_> {
+    /// Learns and measures; nothing where Ctrl-C stopped it.
+    fn row(&self, plan: Plan) -> Result<Option<Row>> {
+        let &Self { split, counts, protocol, repeats, seed, progress, .. } = self;
+        let kind = plan.kind;
+        progress.detail(plan.describe());
+        let items = counts.len();
+        let lesson = Lesson { train: &split.train, items, valid: &split.valid, repeats, protocol };
+        let length = Length { steps: None, minutes: self.minutes, checkpoint: 3600. };
+        let began = Instant::now();
+        let learned = fit(&plan, &lesson, &length, None, self.device, progress)?;
+        let Some((method, _)) = learned else { return Ok(None) };
+        let train_s = began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        let asked = Asked { protocol, counts, repeats, seed };
+        let judged = watched(method.as_ref(), &split.test, &asked, kind.name(), progress)?;
+        let score_s = began.elapsed().as_secs_f64();
+        Ok(judged.map(|judged| Row { kind, plan, judged, train_s, score_s }))
+    }
 }
 
 fn mean(judged: &Judged, name: &str) -> f64 {

@@ -12,7 +12,7 @@ use ::recommend::plan::Plan;
 use ::recommend::write;
 use anyhow::{Context, Result, bail};
 use candle_core::DType;
-use cli::{Exit, ModelArgs, Progress, print_json, print_line};
+use cli::{Exit, ModelArgs, Progress, print_json, print_line, usage};
 use serde_json::{Map, Value, json};
 use studio::learning::keep;
 
@@ -40,9 +40,11 @@ pub fn run(args: &Evaluate) -> Result<Exit> {
         }
     }
     let progress = Progress::new(&args.talk);
-    let log = data(&args.judge.data, &args.data, &progress)?;
+    let mut log = data(&args.judge.data, &args.data, &progress)?;
     let (protocol, seed) = (args.judge.protocol.of(), args.compute.seed.unwrap_or(0));
     let split = split(&log, protocol, args.judge.held_out, seed)?;
+    // a model says how often it saw an item, not how often that was had
+    log.catalogue.counts = split.train.counts(log.catalogue.len());
     let began = Instant::now();
     let subject = match &args.model {
         Some(name) => Some(loaded(name, args, &log, &split, &progress)?),
@@ -97,7 +99,7 @@ pub fn run(args: &Evaluate) -> Result<Exit> {
 fn learned(args: &Evaluate, log: &Log, split: &Split, progress: &Progress) -> Result<Option<Subject>> {
     let (items, repeats) = (log.catalogue.len(), args.data.repeats);
     let kind = args.method.unwrap_or_else(|| Plan::kind_for(&split.train, items, log.timed));
-    let plan = judged_plan(&args.judge, plan(kind, &split.train, items, &args.settings, &args.compute));
+    let plan = judged_plan(&args.judge, plan(kind, &split.train, items, &args.settings, &args.compute)?);
     progress.status(plan.describe());
     let device = models::device::open(&args.compute.device.to_string())?;
     let (valid, protocol) = (&split.valid[..], args.judge.protocol.of());
@@ -156,6 +158,9 @@ pub fn differences(more: &Judged, less: &Judged, seed: u64) -> Vec<(String, [f64
 
 /// The parts of the data that a protocol asks for.
 pub fn split(log: &Log, protocol: Protocol, share: f64, seed: u64) -> Result<Split> {
+    if protocol == Protocol::Strong && share == 0. {
+        return Err(usage("--held-out 0: --protocol strong needs people that nothing is learned from"));
+    }
     let split = match protocol {
         Protocol::Full | Protocol::Sampled => last_of_each(&log.histories),
         Protocol::Strong => by_people(&log.histories, share, seed),

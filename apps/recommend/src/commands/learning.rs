@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use ::recommend::data::{Case, Filters, Histories, Log, filter, read};
+use ::recommend::data::{Case, Filters, Histories, Log, Table, filter, read};
 use ::recommend::evaluate::Protocol;
 use ::recommend::learn::{Data, Length, learn};
 use ::recommend::methods::{self, Kind, Method};
 use ::recommend::plan::Plan;
 use anyhow::Result;
 use candle_core::Device;
-use cli::{ComputeArgs, Dtype, Progress};
+use cli::{ComputeArgs, Dtype, Progress, usage};
 use studio::learning;
 use training::{Fitted, Options};
 
@@ -18,14 +18,15 @@ use crate::cli::{DataArgs, MethodArgs};
 /// Reads and filters tables, and says what they hold.
 pub fn data(paths: &[PathBuf], args: &DataArgs, progress: &Progress) -> Result<Log> {
     let spinner = progress.spinner("reading");
-    let read = read(paths, &args.columns.asked(), args.min_rating, args.repeats, &mut |rows| {
+    let tables = paths.iter().map(|path| Table::open(path));
+    let read = read(tables, &args.columns.asked(), args.min_rating, args.repeats, &mut |rows| {
         spinner.message(format!("{rows} rows"));
     });
     let (log, noted) = read?;
     let mut log =
         filter(log, Filters { min_user: args.min_user as usize, min_item: args.min_item as usize })?;
     if let Some(path) = &args.items {
-        let found = log.catalogue.describe(path)?;
+        let found = log.catalogue.describe(path, &args.columns.asked())?;
         if found < log.catalogue.len() {
             let missing = log.catalogue.len() - found;
             progress.status(format!("{}: {missing} items of the data are not in it", path.display()));
@@ -50,10 +51,19 @@ pub fn data(paths: &[PathBuf], args: &DataArgs, progress: &Progress) -> Result<L
 }
 
 /// What was typed, over what is usual.
-pub fn plan(kind: Kind, train: &Histories, items: usize, args: &MethodArgs, compute: &ComputeArgs) -> Plan {
+///
+/// # Errors
+/// Heads that do not divide the width.
+pub fn plan(
+    kind: Kind,
+    train: &Histories,
+    items: usize,
+    args: &MethodArgs,
+    compute: &ComputeArgs,
+) -> Result<Plan> {
     let usual = Plan::usual(kind, train, items);
     let size = |typed: Option<u32>, usual: usize| typed.map_or(usual, |size| size as usize);
-    Plan {
+    let plan = Plan {
         width: size(args.width, usual.width),
         latent: args.width.map_or(usual.latent, |width| (width as usize / 3).max(1)),
         blocks: size(args.blocks.map(u32::from), usual.blocks),
@@ -74,7 +84,11 @@ pub fn plan(kind: Kind, train: &Histories, items: usize, args: &MethodArgs, comp
         // sums of bf16 products cost what nets this small gain
         bf16: compute.dtype == Dtype::Bf16,
         ..usual
+    };
+    if kind.has_order() && !plan.width.is_multiple_of(plan.heads) {
+        return Err(usage(format!("--heads {}: they must divide the width, {}", plan.heads, plan.width)));
     }
+    Ok(plan)
 }
 
 /// What is learned from, and by which a training is stopped.

@@ -149,10 +149,12 @@ impl Run<'_> {
 
     fn history(&self, typed: &[String]) -> Result<Vec<u32>> {
         let titles = Titles::new(&self.model.catalogue);
-        if !self.args.history_ids.is_empty() {
-            return typed.iter().map(|id| titles.by_id(id)).collect();
-        }
-        typed.iter().map(|title| self.by_title(&titles, title)).collect()
+        let by_id = !self.args.history_ids.is_empty();
+        let item = |typed: &String| if by_id { titles.by_id(typed) } else { self.by_title(&titles, typed) };
+        let history = typed.iter().map(item).collect::<Result<Vec<u32>>>()?;
+        // an order is taken as it was typed, a set has nothing twice
+        let counts = self.model.repeats || self.model.method.kind().has_order();
+        Ok(if counts { history } else { data::once(&history) })
     }
 
     fn by_title(&self, titles: &Titles<'_>, typed: &str) -> Result<u32> {
@@ -292,10 +294,9 @@ impl Run<'_> {
         if alone {
             return Ok((self.known(table, &heading)?, 0));
         }
-        drop(table);
         let places: HashMap<&str, u32> = self.model.catalogue.places();
         let asked = self.args.columns.asked();
-        let (log, _) = data::read(&[path.to_path_buf()], &asked, None, true, &mut |_| {})?;
+        let (log, _) = data::read([Ok(table)], &asked, None, self.model.repeats, &mut |_| {})?;
         let mut unknown = 0;
         let number = |item: &u32| places.get(log.catalogue.ids[*item as usize].as_str()).copied();
         let people = log.people.iter().zip(log.histories.iter()).map(|(person, history)| {
@@ -308,9 +309,7 @@ impl Run<'_> {
 
     /// People of the training, by their ids alone.
     fn known(&self, mut table: Table, heading: &str) -> Result<Vec<Person>> {
-        const NAMES: [&str; 4] = ["user", "userid", "user_id", "id"];
-        let usual = !self.args.columns.no_header && NAMES.contains(&heading.to_lowercase().as_str());
-        if usual || table.is_named() {
+        if table.is_named() || data::names_people(heading, &self.args.columns.asked()) {
             table.skip_heading();
         }
         let mut ids = Vec::new();
@@ -332,7 +331,8 @@ impl Run<'_> {
     ) -> Result<usize> {
         let mut failed = 0;
         if format == Format::Csv {
-            write(csv_row(["user", "rank", "id", "title", "score"]).as_bytes())?;
+            let because = self.args.explain.then_some("because");
+            write(csv_row(["user", "rank", "id", "title", "score"].into_iter().chain(because)).as_bytes())?;
         }
         let bar = self.progress.bar(people.len() as u64, "recommending");
         let (known, strangers): (Vec<_>, Vec<_>) =
@@ -357,7 +357,11 @@ impl Run<'_> {
                         for (rank, listed) in list.iter().enumerate() {
                             let Item { id, title } = self.item(listed.item);
                             let (rank, score) = ((rank + 1).to_string(), listed.score.to_string());
-                            text.extend(csv_row([person.as_str(), &rank, id, title, &score]).into_bytes());
+                            let titles: Vec<&str> =
+                                listed.reasons.iter().map(|reason| self.title(reason.item)).collect();
+                            let because = self.args.explain.then(|| titles.join("; "));
+                            let row = [person.as_str(), &rank, id, title, &score];
+                            text.extend(csv_row(row.into_iter().chain(because.as_deref())).into_bytes());
                         }
                     }
                 }

@@ -11,6 +11,7 @@ use cli::{Dtype, Exit, print_json, print_path, usage};
 use std::ops::ControlFlow;
 use studio::learning::{begin, keep};
 
+use super::evaluate::metrics;
 use super::learning::{Lesson, data, fit, plan};
 use crate::cli::Train;
 
@@ -28,18 +29,20 @@ pub fn run(args: &Train) -> Result<Exit> {
     }
     let progress = begin(&args.train, &args.compute)?;
     let began = std::time::Instant::now();
-    let log = data(&args.train.data, &args.data, &progress)?;
+    let mut log = data(&args.train.data, &args.data, &progress)?;
     let read_s = began.elapsed().as_secs_f64();
     let items = log.catalogue.len();
     if items < 2 {
         bail!("there is one item alone ({}): nothing can be recommended beside it", log.catalogue.ids[0]);
     }
     let kind = args.method.unwrap_or_else(|| Plan::kind_for(&log.histories, items, log.timed));
-    let mut plan = plan(kind, &log.histories, items, &args.settings, &args.compute);
+    let mut plan = plan(kind, &log.histories, items, &args.settings, &args.compute)?;
     plan.batch = args.train.batch.unwrap_or(plan.batch);
     plan.learning_rate = args.train.learning_rate.unwrap_or(plan.learning_rate);
     let share = args.train.held_out.unwrap_or(HELD_OUT);
     let split = last_of_some(&log.histories, share, MOST, plan.seed);
+    // how often an item was seen, not how often it was had
+    log.catalogue.counts = split.train.counts(items);
     progress.status(format!("{}; {} people's last items are held out", plan.describe(), split.valid.len()));
     let (out, device) = (&args.train.out, models::device::open(&args.compute.device.to_string())?);
     let length =
@@ -61,8 +64,7 @@ pub fn run(args: &Train) -> Result<Exit> {
         Some(fitted) => keep(out, fitted, "nats; held out: 1 - NDCG@10", save)?,
         None => save()?,
     }
-    let counts = split.train.counts(items);
-    let asked = Asked { protocol: Protocol::Full, counts: &counts, repeats, seed: plan.seed };
+    let asked = Asked { protocol: Protocol::Full, counts: &log.catalogue.counts, repeats, seed: plan.seed };
     let judged = judge(method.as_ref(), &split.valid, &asked, &mut |_| match cli::interrupted() {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),
@@ -71,8 +73,7 @@ pub fn run(args: &Train) -> Result<Exit> {
     let figure =
         |name: &str| judged.figures.iter().find(|figure| figure.name == name).map(|figure| figure.mean);
     if args.train.talk.json {
-        let metrics: serde_json::Map<String, serde_json::Value> =
-            judged.figures.iter().map(|figure| (figure.name.clone(), figure.mean.into())).collect();
+        let metrics = (!split.valid.is_empty()).then(|| metrics(&judged));
         print_json(&serde_json::json!({
             "model": out.display().to_string(), "method": kind.name(), "plan": plan.describe(), "seed": plan.seed,
             "people": log.people.len(), "items": items, "rows": log.histories.total(),

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::columns::{self, Asked, near};
 use super::table::{Table, csv_row, text};
-use super::{columns, columns::near};
 
 /// Items by their places, from 0.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,12 +40,12 @@ impl Catalogue {
         self.ids.iter().zip(0..).map(|(id, place)| (id.as_str(), place)).collect()
     }
 
-    /// Takes titles and further columns from a table of items.
+    /// Takes titles and further columns from a table of items; tells how many of its own items are there.
     ///
     /// # Errors
-    /// A table that has no column of ids.
-    pub fn describe(&mut self, path: &Path) -> Result<usize> {
-        let other = open(path)?;
+    /// A table that has no column of ids, and one that has none of the items.
+    pub fn describe(&mut self, path: &Path, asked: &Asked) -> Result<usize> {
+        let (other, titled) = open(path, asked, false)?;
         let places: HashMap<&str, usize> =
             other.ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
         self.columns = other.columns.clone();
@@ -54,7 +54,9 @@ impl Catalogue {
         for (place, id) in self.ids.iter().enumerate() {
             if let Some(&there) = places.get(id.as_str()) {
                 found += 1;
-                self.titles[place] = other.titles[there].clone();
+                if titled[there] {
+                    self.titles[place] = other.titles[there].clone();
+                }
                 self.cells[place] = other.cells[there].clone();
             }
         }
@@ -71,10 +73,12 @@ impl Catalogue {
 
     /// The table as it is written.
     pub fn to_csv(&self) -> String {
-        let known = self.counts.iter().any(|&count| count > 0);
+        // a column of theirs that is called so is not taken for it
+        let known =
+            self.counts.iter().any(|&count| count > 0) || self.columns.iter().any(|name| name == COUNT);
         let mut heading = vec!["id", "title"];
         heading.extend(self.columns.iter().map(String::as_str));
-        heading.extend(known.then_some("count"));
+        heading.extend(known.then_some(COUNT));
         let mut text = csv_row(heading);
         for place in 0..self.len() {
             let mut row = vec![self.ids[place].clone(), self.titles[place].clone()];
@@ -104,32 +108,22 @@ impl Catalogue {
     }
 }
 
-fn open(path: &Path) -> Result<Catalogue> {
+/// The column that says how often an item was had, the last of a model's table.
+const COUNT: &str = "count";
+
+/// Reads a table of items, a model's own or another, and tells which have titles.
+fn open(path: &Path, asked: &Asked, own: bool) -> Result<(Catalogue, Vec<bool>)> {
     let mut table = Table::open(path)?;
     let heading = table.first().to_vec();
     let name = table.name();
     // MovieLens' movies.dat: id, title, genres
-    let named = table.is_named() || columns::is_heading(&heading, &columns::Asked::default());
+    let places = columns::of_items(&heading, asked);
+    let named = table.is_named() || places.is_some() || columns::is_heading(&heading, &Asked::default());
     let (names, places) = if named {
         table.skip_heading();
-        let known = |wanted: &[&str]| {
-            let plain = |cell: &str| cell.to_lowercase().replace(['_', ' '], "");
-            wanted.iter().find_map(|wanted| heading.iter().position(|cell| plain(cell) == *wanted))
-        };
-        let id = known(&[
-            "id",
-            "itemid",
-            "item",
-            "movieid",
-            "asin",
-            "parentasin",
-            "productid",
-            "sku",
-            "isbn",
-            "bookid",
-        ]);
-        let id = id.with_context(|| format!("{name}: no column `id` among {}", heading.join(", ")))?;
-        (heading.clone(), (id, known(&["title", "name", "itemtitle"])))
+        let (id, title) =
+            places.with_context(|| format!("{name}: no column `id` among {}", heading.join(", ")))?;
+        (heading.clone(), (id, title))
     } else {
         let numbered = (3..=heading.len())
             .map(|place| if place == 3 { "genres".into() } else { format!("column {place}") });
@@ -137,7 +131,7 @@ fn open(path: &Path) -> Result<Catalogue> {
         (names, (0, (heading.len() > 1).then_some(1)))
     };
     let (id, title) = places;
-    let count = names.iter().position(|cell| cell == "count");
+    let count = names.iter().rposition(|cell| own && cell == COUNT);
     let rest: Vec<usize> = (0..names.len())
         .filter(|&place| place != id && Some(place) != title && Some(place) != count)
         .collect();
@@ -145,6 +139,7 @@ fn open(path: &Path) -> Result<Catalogue> {
         columns: rest.iter().map(|&place| names[place].clone()).collect(),
         ..Catalogue::default()
     };
+    let mut titled = Vec::new();
     table.each(&mut |cells, line| {
         let cell =
             |place: usize| cells.get(place).map(|cell| text(cell).trim().to_string()).unwrap_or_default();
@@ -153,13 +148,14 @@ fn open(path: &Path) -> Result<Catalogue> {
             bail!("{name}: line {line}: no id");
         }
         let called = title.map(cell).filter(|title| !title.is_empty());
+        titled.push(called.is_some());
         catalogue.titles.push(called.unwrap_or_else(|| own.clone()));
         catalogue.ids.push(own);
         catalogue.cells.push(rest.iter().map(|&place| cell(place)).collect());
         catalogue.counts.push(count.and_then(|place| cell(place).parse().ok()).unwrap_or(0));
         Ok(())
     })?;
-    Ok(catalogue)
+    Ok((catalogue, titled))
 }
 
 /// Reads `items.csv` of a model.
@@ -167,7 +163,7 @@ fn open(path: &Path) -> Result<Catalogue> {
 /// # Errors
 /// A table that has no column of ids, and an id that comes twice.
 pub fn read_catalogue(path: &Path) -> Result<Catalogue> {
-    let catalogue = open(path)?;
+    let (catalogue, _) = open(path, &Asked::default(), true)?;
     let mut seen = std::collections::HashSet::new();
     if let Some(id) = catalogue.ids.iter().find(|id| !seen.insert(id.as_str())) {
         bail!("{}: the id {id} comes twice", path.display());

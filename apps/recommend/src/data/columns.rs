@@ -117,6 +117,23 @@ pub fn is_heading(row: &[String], asked: &Asked) -> bool {
         || all.into_iter().flatten().any(|name| number(name).is_none())
 }
 
+/// The places of ids and titles in the heading of a table of items; nothing without ids.
+pub fn of_items(heading: &[String], asked: &Asked) -> Option<(usize, Option<usize>)> {
+    let of = |name: &str| heading.iter().position(|cell| plain(cell) == plain(name));
+    let named = |asked: &Option<String>| asked.as_deref().filter(|name| number(name).is_none()).and_then(of);
+    let id = named(&asked.item).or_else(|| of("id"));
+    let id = id.or_else(|| ITEM.iter().find_map(|name| of(name)))?;
+    let title = named(&asked.title).or_else(|| TITLE.iter().find_map(|name| of(name)));
+    Some((id, title.filter(|title| *title != id)))
+}
+
+/// Whether a table of people alone begins with the name of its column.
+pub fn names_people(cell: &str, asked: &Asked) -> bool {
+    let name = plain(cell);
+    let is_asked = asked.user.as_deref().is_some_and(|user| plain(user) == name);
+    !asked.no_header && (is_asked || name == "id" || USER.contains(&name.as_str()))
+}
+
 fn number(text: &str) -> Option<usize> {
     text.parse().ok().filter(|&place| place > 0)
 }
@@ -170,19 +187,12 @@ pub fn find(table: &str, row: &[String], asked: &Asked) -> Result<(Columns, bool
         asked.as_deref().map(|asked| place(table, row, heading, flag, asked)).transpose()
     };
     let numbers = row.iter().all(|cell| cell.parse::<f64>().is_ok());
-    if !heading
-        && !asked.no_header
-        && !numbers
-        && asked.user.is_none()
-        && asked.item.is_none()
-        && row.len() != 4
-    {
+    if !heading && !asked.no_header && !numbers && row.len() != 4 {
         bail!(
             "{table}: the first row names no columns that are known ({}): name them with --user-column and --item-column, or say --no-header",
             listed(row)
         );
     }
-    let nothing_asked = asked.time.is_none() && asked.rating.is_none();
     let user = given("--user-column", &asked.user)?.or_else(|| usual(USER));
     let item = given("--item-column", &asked.item)?.or_else(|| {
         // an id may be of people too, so that it comes last and not twice
@@ -202,16 +212,20 @@ pub fn find(table: &str, row: &[String], asked: &Asked) -> Result<(Columns, bool
             item.ok_or_else(|| missing("items", "--item-column"))?,
         )
     } else {
-        if nothing_asked && row.len() == 3 {
-            bail!(
-                "{table}: three columns and no heading: say what the third is, with --time-column 3 or --rating-column 3"
-            );
+        let (user, item) = (user.unwrap_or(0), item.unwrap_or(1));
+        let taken = |place: usize| [Some(user), Some(item), time, rating, title].contains(&Some(place));
+        if time.is_none() && rating.is_none() {
+            if row.len() == 3 && !taken(2) {
+                bail!(
+                    "{table}: three columns and no heading: say what the third is, with --time-column 3 or --rating-column 3"
+                );
+            }
+            // MovieLens: user, item, rating, time
+            if row.len() >= 4 {
+                (rating, time) = (Some(2).filter(|_| !taken(2)), Some(3).filter(|_| !taken(3)));
+            }
         }
-        // MovieLens: user, item, rating, time
-        if nothing_asked && row.len() >= 4 {
-            (rating, time) = (Some(2), Some(3));
-        }
-        (user.unwrap_or(0), item.unwrap_or(1))
+        (user, item)
     };
     if row.len() <= user.max(item) {
         bail!(
@@ -282,6 +296,19 @@ mod tests {
         let asked = Asked { user: Some("who".into()), item: Some("3".into()), ..Asked::default() };
         let turned = Columns { user: 1, item: 2, time: None, rating: None, title: None };
         assert_eq!(found(&["x", "who", "what"], &asked), Ok((turned, true)));
+    }
+
+    #[test]
+    fn a_column_that_is_asked_for_is_nothing_else() {
+        let asked = Asked { title: Some("3".into()), ..Asked::default() };
+        let films = Columns { user: 0, item: 1, time: None, rating: None, title: Some(2) };
+        assert_eq!(found(&["1", "31", "7"], &asked), Ok((films, false)));
+        let timed = Columns { time: Some(3), ..films };
+        assert_eq!(found(&["1", "31", "7", "1260759144"], &asked), Ok((timed, false)));
+        let asked = Asked { user: Some("3".into()), item: Some("1".into()), ..Asked::default() };
+        let turned = Columns { user: 2, item: 0, time: None, rating: None, title: None };
+        assert_eq!(found(&["1", "31", "7"], &asked), Ok((turned, false)));
+        assert!(found(&["who", "what", "why"], &asked).unwrap_err().contains("--no-header"));
     }
 
     #[test]

@@ -21,15 +21,19 @@ pub fn filter(log: Log, filters: Filters) -> Result<Log> {
     let mut kept = vec![true; log.catalogue.len()];
     let mut people = vec![true; log.people.len()];
     loop {
-        let mut counts = vec![0usize; log.catalogue.len()];
+        // people of each item, and the last of them
+        let (mut counts, mut last) = (vec![0usize; kept.len()], vec![usize::MAX; kept.len()]);
         let mut changed = false;
-        for (history, stays) in log.histories.iter().zip(&mut people) {
+        for ((person, history), stays) in log.histories.iter().enumerate().zip(&mut people) {
             let left = || history.iter().filter(|&&item| kept[item as usize]);
             if *stays && left().count() < filters.min_user.max(1) {
                 (*stays, changed) = (false, true);
             }
             if *stays {
-                left().for_each(|&item| counts[item as usize] += 1);
+                for &item in left() {
+                    counts[item as usize] += usize::from(last[item as usize] != person);
+                    last[item as usize] = person;
+                }
             }
         }
         for (stays, count) in kept.iter_mut().zip(&counts) {
@@ -100,6 +104,11 @@ mod tests {
         assert_eq!(found.catalogue.ids, ["a", "b"]);
         assert_eq!(found.catalogue.counts, [3, 3]);
         assert_eq!(found.histories.iter().collect::<Vec<_>>(), [&[0, 1][..], &[0, 1], &[1, 0]]);
-        assert!(filter(log, Filters { min_user: 9, min_item: 1 }).is_err());
+        assert!(filter(log.clone(), Filters { min_user: 9, min_item: 1 }).is_err());
+        // one person's three times are one person
+        let all: [&[u32]; 2] = [&[0, 1, 1, 1], &[0, 2]];
+        let log = Log { people: log.people[..2].to_vec(), histories: all.into_iter().collect(), ..log };
+        let found = filter(log, Filters { min_user: 1, min_item: 2 }).unwrap();
+        assert_eq!(found.catalogue.ids, ["a"]);
     }
 }

@@ -2,7 +2,6 @@
 //! take 160 MB.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use anyhow::{Result, bail};
 
@@ -71,6 +70,12 @@ impl<'a> FromIterator<&'a [u32]> for Histories {
     }
 }
 
+/// Each item once, where it came first.
+pub fn once(items: &[u32]) -> Vec<u32> {
+    let mut seen = std::collections::HashSet::new();
+    items.iter().copied().filter(|item| seen.insert(*item)).collect()
+}
+
 /// What tables say.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Log {
@@ -122,12 +127,13 @@ impl Numbers {
     }
 }
 
-/// Reads tables. Rows below `min_rating` are left out; a person's further rows of the same item too, unless `repeats`.
+/// Reads tables, each opened when its turn comes. Rows below `min_rating` are left out; a person's further rows of the same
+/// item too, unless `repeats`.
 ///
 /// # Errors
 /// Tables without people or items, and cells that are no number where one must be, with their line.
 pub fn read(
-    paths: &[std::path::PathBuf],
+    tables: impl IntoIterator<Item = Result<Table>>,
     asked: &Asked,
     min_rating: Option<f64>,
     repeats: bool,
@@ -136,8 +142,11 @@ pub fn read(
     let (mut people, mut items) = (Numbers::default(), Numbers::default());
     let (mut rows, mut titles) = (Vec::new(), HashMap::new());
     let (mut noted, mut timed) = (Noted::default(), true);
-    for path in paths {
-        let has_time = read_table(path, asked, min_rating, &mut |cells| {
+    let mut names = Vec::new();
+    for table in tables {
+        let table = table?;
+        names.push(table.name());
+        let has_time = read_table(table, asked, min_rating, &mut |cells| {
             noted.rows += 1;
             if noted.rows.is_multiple_of(100_000) {
                 on_row(noted.rows);
@@ -154,7 +163,6 @@ pub fn read(
         })?;
         timed &= has_time;
     }
-    let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     if rows.is_empty() {
         match noted.rows {
             0 => bail!("{}: no rows but the heading", names.join(", ")),
@@ -210,12 +218,11 @@ struct Cells<'a> {
 
 /// Calls `f` for each row; tells whether there is a time.
 fn read_table(
-    path: &Path,
+    mut table: Table,
     asked: &Asked,
     min_rating: Option<f64>,
     f: &mut dyn FnMut(Cells<'_>),
 ) -> Result<bool> {
-    let mut table = Table::open(path)?;
     let name = table.name();
     let (columns, heading) = columns::find(&name, table.first(), asked)?;
     if heading || table.is_named() {
@@ -284,20 +291,50 @@ fn moment(text: &str) -> Option<f64> {
     if parts.next().is_some() || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
-    let clock = clock.trim_start_matches(['T', 't', ' ']).trim_end_matches(['Z', 'z']);
-    let clock = clock.split(['+', ' ']).next().unwrap_or_default();
-    let mut seconds = 0.;
-    let mut unit = 3600.;
-    for part in clock.split(':').filter(|part| !part.is_empty()) {
-        seconds += part.parse::<f64>().ok()? * unit;
-        unit /= 60.;
-    }
+    let seconds = of_day(clock.trim_start_matches(['T', 't', ' ']))?;
     // days of the civil calendar (Hinnant, 2013)
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let of_era = (year - era * 400) * 365 + (year - era * 400) / 4 - (year - era * 400) / 100 + of_year;
     Some((era * 146_097 + of_era - 719_468) as f64 * 86_400. + seconds)
+}
+
+/// Seconds from midnight in Greenwich: `02:30`, `2:30:01.5 PM`, `02:30:00+05:30`; 0 for nothing.
+fn of_day(clock: &str) -> Option<f64> {
+    // hours, minutes and seconds, or less of them
+    let sum = |parts: &mut dyn Iterator<Item = &str>| {
+        let units = [3600., 60., 1.];
+        let values = parts.map(|part| part.parse::<f64>().ok().filter(|value| (0. ..61.).contains(value)));
+        let values = values.collect::<Option<Vec<f64>>>()?;
+        if values.len() > units.len() || values.first().is_some_and(|&hours| hours > 24.) {
+            return None;
+        }
+        Some(values.iter().zip(units).map(|(value, unit)| value * unit).sum::<f64>())
+    };
+    let clock = clock.trim().trim_end_matches(['Z', 'z']).trim_end().trim_end_matches("UTC").trim_end();
+    let (clock, east) = match clock.find(['+', '-']) {
+        None => (clock, 0.),
+        Some(place) => {
+            let (clock, zone) = clock.split_at(place);
+            let digits: String = zone[1..].split(':').collect();
+            let (hours, minutes) = digits.split_at_checked(2)?;
+            let minutes = if minutes.is_empty() { "0" } else { minutes };
+            let ahead = sum(&mut [hours, minutes].into_iter())?;
+            (clock.trim_end(), if zone.starts_with('-') { -ahead } else { ahead })
+        }
+    };
+    let lower = clock.to_lowercase();
+    let (clock, half) = match (lower.strip_suffix("am"), lower.strip_suffix("pm")) {
+        (Some(clock), _) => (clock.trim_end(), Some(0.)),
+        (_, Some(clock)) => (clock.trim_end(), Some(43_200.)),
+        _ => (lower.as_str(), None),
+    };
+    if clock.is_empty() {
+        return half.is_none().then_some(-east);
+    }
+    let seconds = sum(&mut clock.split(':'))?;
+    Some(half.map_or(seconds, |half| seconds % 43_200. + half) - east)
 }
 
 #[cfg(test)]
@@ -308,7 +345,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
-        let said = read(&[path], &Asked::default(), None, repeats, &mut |_| {});
+        let said = read([Table::open(&path)], &Asked::default(), None, repeats, &mut |_| {});
         said.map_err(|error| error.to_string())
     }
 
@@ -341,6 +378,13 @@ mod tests {
         assert_eq!(moment("1970-01-02"), Some(86_400.));
         assert_eq!(moment("2000-03-01T00:00:01Z"), Some(951_868_801.));
         assert_eq!(moment("2026-11-30 02:30:00"), Some(1_796_005_800.));
+        assert_eq!(moment("2026-11-30T02:30:00.5Z"), Some(1_796_005_800.5));
+        assert_eq!(moment("2026-11-30 08:00+05:30"), Some(1_796_005_800.));
+        assert_eq!(moment("2026-11-29 21:30:00 -0500"), Some(1_796_005_800.));
+        assert_eq!(moment("2026/11/30 2:30 AM"), Some(1_796_005_800.));
+        assert_eq!(moment("2026-11-30 12:30 am"), Some(1_796_005_800. - 7200.));
+        assert_eq!(moment("2026-11-30 2:30:00 PM"), Some(1_796_005_800. + 43_200.));
+        assert!(moment("2026-11-30 half past two").is_none() && moment("2026-11-30 02:99").is_none());
         assert_eq!(moment("-5"), Some(-5.));
         assert!(moment("soon").is_none() && moment("2000-13-01").is_none() && moment("NaN").is_none());
     }

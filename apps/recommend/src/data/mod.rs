@@ -15,8 +15,8 @@ mod split;
 mod table;
 
 pub use catalogue::{Catalogue, read_catalogue};
-pub use columns::{Asked, near};
+pub use columns::{Asked, names_people, near};
 pub use filter::{Filters, filter};
-pub use log::{Histories, Log, Noted, read};
+pub use log::{Histories, Log, Noted, once, read};
 pub use split::{Case, Split, by_people, last_of_each, last_of_some};
 pub use table::{Table, csv_row};

@@ -2,7 +2,7 @@
 
 use training::Rng;
 
-use super::log::Histories;
+use super::log::{Histories, once};
 
 /// What is known of a person, and what came then.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,14 +66,14 @@ pub fn last_of_some(histories: &Histories, share: f64, most: usize, seed: u64) -
 }
 
 /// Strong generalisation: a share of the people is not learned from at all. Of each of these the last fifth of the items is
-/// to be foretold from those before. The validation has as many people as the test, as far as half of all allows.
+/// to be foretold from those before. Test and validation have as many people each, at least one and at most a third of all.
 pub fn by_people(histories: &Histories, share: f64, seed: u64) -> Split {
     let order = Rng::new(seed).permutation(histories.len());
-    let count = ((share * histories.len() as f64).round() as usize).min(histories.len() / 3);
+    let count = ((share * histories.len() as f64).round() as usize).max(1).min(histories.len() / 3);
     let case = |&place: &usize| {
         let history = histories.get(place);
         let cut = history.len() - (history.len() / 5).max(1);
-        (cut > 0).then(|| Case { history: history[..cut].to_vec(), targets: history[cut..].to_vec() })
+        (cut > 0).then(|| Case { history: history[..cut].to_vec(), targets: once(&history[cut..]) })
     };
     let (test, rest) = order.split_at(count);
     let (valid, train) = rest.split_at(count);
@@ -119,5 +119,13 @@ mod tests {
         }
         assert_eq!(split, by_people(&histories, 0.1, 3));
         assert_ne!(split, by_people(&histories, 0.1, 4));
+    }
+
+    #[test]
+    fn what_comes_again_is_one_target() {
+        let all = vec![&[1u32, 2, 3, 4, 5, 6, 7, 8, 9, 9][..]; 3];
+        let split = by_people(&all.into_iter().collect(), 0.1, 0);
+        assert_eq!((split.train.len(), split.test.len()), (1, 1));
+        assert_eq!(split.test[0].targets, [9]);
     }
 }

@@ -79,8 +79,8 @@ impl Row {
     }
 }
 
-/// No row of a table of people and items is longer; a file of another kind soon has one that is.
-const LONGEST: usize = 1 << 20;
+/// No row of a table of people and items is longer, nor what one person had; a file of another kind soon has one that is.
+const LONGEST: usize = 1 << 24;
 
 impl Table {
     /// Opens a file, `-` being stdin, and reads its first row.
@@ -220,7 +220,7 @@ impl Text {
         let Form { between, quotes } = self.form;
         let mut at = 0;
         loop {
-            if quotes && line.get(at) == Some(&b'"') {
+            if quotes && line.get(at) == Some(&b'"') && (between != b"\t" || closes(&line[at + 1..])) {
                 at += 1;
                 loop {
                     match line.get(at) {
@@ -257,6 +257,11 @@ impl Text {
             at += between.len();
         }
     }
+}
+
+/// Whether a quote ends where a cell does, on the same line: tables with tabs often have quotes that are letters like others.
+fn closes(rest: &[u8]) -> bool {
+    (0..rest.len()).any(|at| rest[at] == b'"' && matches!(rest.get(at + 1), None | Some(b'\t')))
 }
 
 /// By the first line, and the file's name where that says nothing.
@@ -350,8 +355,8 @@ mod tests {
         check("b.csv", "\u{feff}u;i\r\n1;2\r\n", &[(&["u", "i"], 1), (&["1", "2"], 2)]);
         check(
             "c.tsv",
-            "u\ti\n\"a\nb\"\tc\nd\te\n",
-            &[(&["u", "i"], 1), (&["a\nb", "c"], 2), (&["d", "e"], 4)],
+            "u\ti\n\"a, \"\"b\"\tc\n\"d\te\n\"f\" g\th\n",
+            &[(&["u", "i"], 1), (&["a, \"b", "c"], 2), (&["\"d", "e"], 3), (&["\"f\" g", "h"], 4)],
         );
         check(
             "d.dat",

@@ -66,9 +66,8 @@ impl Method for AutoEncoder {
         Ok(self.net.scores(&sets, &self.device)?.flatten_all()?.to_vec1()?)
     }
 
-    fn like(&self, item: u32) -> Result<Vec<f32>> {
-        let rows = self.weights["decoder.items.weight"].flatten_all()?.to_vec1::<f32>()?;
-        Ok(cosines(&rows, self.config.hidden_units, item))
+    fn like(&self, item: u32, others: &[u32]) -> Result<Vec<f32>> {
+        cosines(&self.weights["decoder.items.weight"], item, others)
     }
 
     fn parts(&self) -> Result<(Value, Vec<(String, Tensor)>)> {

@@ -7,7 +7,7 @@ use models::checkpoint::Checkpoint;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::inverse::inverse;
+use super::inverse::invert;
 use super::{Kind, Method, size, turned, values};
 use crate::data::Histories;
 use crate::plan::Plan;
@@ -19,7 +19,7 @@ pub struct Ease {
     weights: Vec<f32>,
 }
 
-/// Three matrices of so many rows take 19 GB.
+/// A matrix of so many rows takes 6.4 GB, three times that while it is written.
 const MOST: usize = 40_000;
 
 impl Ease {
@@ -35,33 +35,29 @@ impl Ease {
     ) -> Result<Self> {
         if items > MOST {
             bail!(
-                "EASE needs a matrix of {items} x {items}, which is {:.0} GB three times; leave out seldom items with --min-item, or use --method ials",
+                "EASE needs a matrix of {items} x {items}, which is {:.0} GB, and three times that while it is written; leave out seldom items with --min-item, or use --method ials",
                 (items * items * 4) as f64 / 1e9
             );
         }
         let people = turned(train, items);
-        let mut gram = vec![0f32; items * items];
-        gram.par_chunks_mut(items.max(1)).enumerate().for_each(|(item, row)| {
+        let mut weights = vec![0f32; items * items];
+        weights.par_chunks_mut(items.max(1)).enumerate().for_each(|(item, row)| {
             for &person in people.get(item) {
                 train.get(person as usize).iter().for_each(|&other| row[other as usize] += 1.);
             }
             row[item] += plan.regularisation as f32;
         });
         on_part(1, 3);
-        let Some(inverse) = inverse(&gram, items)? else {
+        if !invert(&mut weights, items)? {
             bail!(
                 "--regularisation {}: too little for these data: the matrix has no inverse",
                 plan.regularisation
             )
-        };
+        }
         on_part(2, 3);
-        let mut weights = gram;
-        let of_column: Vec<f32> = (0..items).map(|j| -1. / inverse[j * items + j]).collect();
-        let rows = weights.par_chunks_mut(items.max(1)).zip(inverse.par_chunks(items.max(1))).enumerate();
-        rows.for_each(|(i, (row, inverse))| {
-            for ((weight, p), factor) in row.iter_mut().zip(inverse).zip(&of_column) {
-                *weight = p * factor;
-            }
+        let of_column: Vec<f32> = (0..items).map(|j| -1. / weights[j * items + j]).collect();
+        weights.par_chunks_mut(items.max(1)).enumerate().for_each(|(i, row)| {
+            row.iter_mut().zip(&of_column).for_each(|(weight, factor)| *weight *= factor);
             row[i] = 0.;
         });
         on_part(3, 3);
@@ -101,12 +97,11 @@ impl Method for Ease {
         Ok(all)
     }
 
-    fn like(&self, item: u32) -> Result<Vec<f32>> {
-        let mut all = self.row(item).to_vec();
-        let most = all.iter().fold(1e-12f32, |most, x| most.max(*x));
-        all.iter_mut().for_each(|x| *x = x.max(0.) / most);
-        all[item as usize] = 1.;
-        Ok(all)
+    fn like(&self, item: u32, others: &[u32]) -> Result<Vec<f32>> {
+        let row = self.row(item);
+        let most = row.iter().fold(1e-12f32, |most, x| most.max(*x));
+        let like = |&other: &u32| if other == item { 1. } else { row[other as usize].max(0.) / most };
+        Ok(others.iter().map(like).collect())
     }
 
     fn parts(&self) -> Result<(Value, Vec<(String, Tensor)>)> {

@@ -5,7 +5,8 @@
 //! The system is `(Y'Y + λ + α Σ yy') x = (1 + α) Σ y`, over all rows of Y at first and then over those that were had. With
 //! `Y'Y + λ = LL'` and `v` being `L` inverted times `y` it is `(1 + α VV') w = (1 + α) V1` and `x = L'` inverted times `w`,
 //! where `(1 + α VV') V = V (1 + α V'V)` lets the smaller of two matrices do: as many rows as were had, or as vectors have
-//! numbers.
+//! numbers. What was had r times has a weight of 1 + αr, and is to be 1 all the same: it stands r times in V, with `α + 1/r` in
+//! place of each `1 + α` on the right.
 
 use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
@@ -28,7 +29,7 @@ pub struct Ials {
     alpha: f32,
     regularisation: f32,
     /// (items, factors).
-    items: Vec<f32>,
+    items: Tensor,
     /// The same, in the order of the loops.
     ranked: linear::Weight,
     white: White,
@@ -67,7 +68,8 @@ impl Ials {
     fn new(factors: usize, alpha: f32, regularisation: f32, items: Vec<f32>) -> Result<Self> {
         let white = White::new(&items, factors, regularisation)?;
         let count = items.len() / factors;
-        let ranked = linear::Weight::f32(&Tensor::from_slice(&items, (count, factors), &Device::Cpu)?)?;
+        let items = Tensor::from_vec(items, (count, factors), &Device::Cpu)?;
+        let ranked = linear::Weight::f32(&items)?;
         Ok(Self { factors, alpha, regularisation, items, ranked, white })
     }
 
@@ -89,7 +91,7 @@ impl Method for Ials {
     }
 
     fn items(&self) -> usize {
-        self.items.len() / self.factors
+        self.items.dims()[0]
     }
 
     fn scores(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
@@ -97,12 +99,12 @@ impl Method for Ials {
         Ok(self.ranked.forward(&people, None)?.flatten_all()?.to_vec1()?)
     }
 
-    fn like(&self, item: u32) -> Result<Vec<f32>> {
-        Ok(cosines(&self.items, self.factors, item))
+    fn like(&self, item: u32, others: &[u32]) -> Result<Vec<f32>> {
+        cosines(&self.items, item, others)
     }
 
     fn parts(&self) -> Result<(Value, Vec<(String, Tensor)>)> {
-        let items = Tensor::from_slice(&self.items, (self.items(), self.factors), &Device::Cpu)?;
+        let items = self.items.clone();
         let weights = Tensor::new(&[self.alpha, self.regularisation], &Device::Cpu)?;
         let config = json!({ "item_num": self.items(), "factors": self.factors });
         Ok((config, vec![("items".into(), items), ("weights".into(), weights)]))
@@ -138,17 +140,29 @@ impl White {
     ) -> candle_core::Result<Tensor> {
         let mut all = vec![0f32; count * self.factors];
         all.par_chunks_mut(TOGETHER * self.factors).enumerate().for_each(|(part, all)| {
-            let mut memory = Vec::new();
+            let (mut memory, mut right) = (Vec::new(), Vec::new());
             for (place, own) in all.chunks_exact_mut(self.factors).enumerate() {
                 let had = had(part * TOGETHER + place);
+                weights(had, alpha, &mut right);
                 with_fma(
                     level(),
                     #[inline(always)]
-                    |m| solve(m, had, &self.rows, alpha, own, &mut memory),
+                    |m| solve(m, had, &mut right, &self.rows, alpha, own, &mut memory),
                 );
             }
         });
         linear(&Tensor::from_vec(all, (count, self.factors), &Device::Cpu)?, &self.back, None)
+    }
+}
+
+/// What each of some items that were had weighs on the right: α, and its share of 1.
+fn weights(had: &[u32], alpha: f32, right: &mut Vec<f32>) {
+    right.clear();
+    right.resize(had.len(), 1. + alpha);
+    let mut places: Vec<usize> = (0..had.len()).collect();
+    places.sort_unstable_by_key(|&place| had[place]);
+    for same in places.chunk_by(|&a, &b| had[a] == had[b]).filter(|same| same.len() > 1) {
+        same.iter().for_each(|&place| right[place] = alpha + 1. / same.len() as f32);
     }
 }
 
@@ -191,33 +205,39 @@ fn add_square(m: Fma, sum: &mut [f32], row: &[f32], weight: f32) {
     }
 }
 
-/// `w` of the module's system: of the smaller of the two matrices.
+/// `w` of the module's system, whose right side `weights` make: of the smaller of the two matrices.
 #[inline(always)]
-fn solve(m: Fma, had: &[u32], rows: &[f32], alpha: f32, own: &mut [f32], memory: &mut Vec<f32>) {
+fn solve(
+    m: Fma,
+    had: &[u32],
+    weights: &mut [f32],
+    rows: &[f32],
+    alpha: f32,
+    own: &mut [f32],
+    memory: &mut Vec<f32>,
+) {
     own.fill(0.);
     let (factors, count) = (own.len(), had.len());
     let row = |place: usize| &rows[had[place] as usize * factors..][..factors];
     if count < factors {
         memory.clear();
-        memory.resize(count * count + count, 0.);
-        let (matrix, weights) = memory.split_at_mut(count * count);
+        memory.resize(count * count, 0.);
         for i in 0..count {
             for j in 0..=i {
-                matrix[i * count + j] = alpha * dot(m, row(i), row(j));
+                memory[i * count + j] = alpha * dot(m, row(i), row(j));
             }
-            matrix[i * count + i] += 1.;
+            memory[i * count + i] += 1.;
         }
-        weights.fill(1. + alpha);
-        substitute(m, matrix, weights);
+        substitute(m, memory, weights);
         for (place, weight) in weights.iter().enumerate() {
             add_scaled(m, own, *weight, row(place));
         }
     } else {
         memory.clear();
         memory.resize(factors * factors, 0.);
-        for place in 0..count {
+        for (place, weight) in weights.iter().enumerate() {
             add_square(m, memory, row(place), alpha);
-            add_scaled(m, own, 1. + alpha, row(place));
+            add_scaled(m, own, *weight, row(place));
         }
         (0..factors).for_each(|i| memory[i * factors + i] += 1.);
         substitute(m, memory, own);
@@ -275,8 +295,8 @@ mod tests {
         let mut rng = Rng::new(1);
         let (count, factors, alpha, regularisation) = (9, 5, 3f32, 0.7f32);
         let others: Vec<f32> = (0..count * factors).map(|_| rng.normal() as f32).collect();
-        // fewer than vectors have numbers, and more
-        for had in [&[1u32, 4, 8][..], &[0, 1, 2, 4, 5, 7, 8]] {
+        // fewer than vectors have numbers, and more; some of them again
+        for had in [&[1u32, 4, 8][..], &[0, 1, 2, 4, 5, 7, 8], &[4, 1, 4, 4], &[4, 1, 4, 4, 0, 1, 2]] {
             let white = White::new(&others, factors, regularisation).unwrap();
             let own: Vec<f32> =
                 white.solved(1, |_| had, alpha).unwrap().flatten_all().unwrap().to_vec1().unwrap();
@@ -284,7 +304,8 @@ mod tests {
             for i in 0..factors {
                 let mut left = regularisation * own[i];
                 for (item, row) in (0u32..).zip(others.chunks_exact(factors)) {
-                    let (weight, wanted) = if had.contains(&item) { (1. + alpha, 1.) } else { (1., 0.) };
+                    let times = had.iter().filter(|&&other| other == item).count() as f32;
+                    let (weight, wanted) = (1. + alpha * times, times.min(1.));
                     let product: f32 = row.iter().zip(&own).map(|(x, y)| x * y).sum();
                     left += weight * row[i] * (product - wanted);
                 }

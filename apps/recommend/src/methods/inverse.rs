@@ -1,59 +1,69 @@
-//! The inverse of a large symmetric matrix, by Cholesky's factors in blocks: nearly all of the work is products of matrices,
-//! which `kernels` does on all cores.
+//! The inverse of a large symmetric matrix, in its own place, by Cholesky's factors in blocks: nearly all of the work is
+//! products of matrices, which `kernels` does on all cores.
 
 use candle_core::{Device, Result, Tensor};
 use kernels::linear::linear;
 
 /// Rows of a block.
 const BLOCK: usize = 256;
+/// Rows of a product: what limits its copies.
+const PANEL: usize = 2048;
 
-/// The inverse of a positive definite matrix of `size` rows, of which the lower half is read; nothing where it is not positive
-/// definite.
+/// Makes a positive definite matrix of `size` rows its inverse; its lower half is read. False, and the matrix spoilt, where it is
+/// not positive definite.
 ///
-/// With `A = L L'` and `U` the transposed inverse of L, the inverse is `U U'`.
+/// With `A = L L'` and `U` the transposed inverse of L, the inverse is `U U'`. L takes the lower half, U then the upper one,
+/// and each row of blocks of `U U'`, which those below have no need of, the place of U's.
 ///
 /// # Errors
 /// Those of the products.
-pub fn inverse(matrix: &[f32], size: usize) -> Result<Option<Vec<f32>>> {
-    let mut lower = matrix.to_vec();
+pub fn invert(matrix: &mut [f32], size: usize) -> Result<bool> {
     let blocks: Vec<(usize, usize)> =
         (0..size).step_by(BLOCK).map(|first| (first, BLOCK.min(size - first))).collect();
+    let panels =
+        |first: usize, end: usize| (first..end).step_by(PANEL).map(move |row| (row, PANEL.min(end - row)));
     let mut corners = Vec::new();
     for &(first, rows) in &blocks {
-        let Some(corner) = factor(&mut lower, size, first, rows) else { return Ok(None) };
+        let Some(corner) = factor(matrix, size, first, rows) else { return Ok(false) };
         let below = first + rows;
         let corner = Tensor::from_vec(corner, (rows, rows), &Device::Cpu)?;
         if below < size {
             // the panel below becomes L's, and what it explains is taken away from the rest, row block by row block
-            let panel = linear(&part(&lower, size, (below, size - below), (first, rows))?, &corner, None)?;
-            put(&mut lower, size, below, first, &panel, |_, new| new)?;
+            let panel = linear(&part(matrix, size, (below, size - below), (first, rows))?, &corner, None)?;
+            put(matrix, size, below, first, &panel, |_, new| new)?;
             for &(other, count) in blocks.iter().filter(|(other, _)| *other >= below) {
                 let own = panel.narrow(0, other - below, count)?.contiguous()?;
                 let before = panel.narrow(0, 0, other - below + count)?.contiguous()?;
-                put(&mut lower, size, other, below, &linear(&own, &before, None)?, |old, new| old - new)?;
+                put(matrix, size, other, below, &linear(&own, &before, None)?, |old, new| old - new)?;
             }
         }
         corners.push(corner);
     }
-    let mut upper = vec![0f32; size * size];
     for (&(first, rows), corner) in blocks.iter().zip(&corners) {
-        put(&mut upper, size, first, first, &corner.t()?.contiguous()?, |_, new| new)?;
-        if first > 0 {
-            let (above, own) =
-                (part(&upper, size, (0, first), (0, first))?, part(&lower, size, (first, rows), (0, first))?);
+        // zeros to the left of U's diagonal count for nothing
+        for (row, count) in panels(0, first) {
+            let width = first - row;
+            let above = upper(matrix, size, (row, count), (row, width))?;
+            let own = part(matrix, size, (first, rows), (row, width))?;
             let column = linear(&linear(&above, &own, None)?, corner, None)?;
-            put(&mut upper, size, 0, first, &column, |_, new| -new)?;
+            put(matrix, size, row, first, &column, |_, new| -new)?;
+        }
+        put(matrix, size, first, first, &corner.t()?.contiguous()?, |_, new| new)?;
+    }
+    for &(first, rows) in &blocks {
+        let own = upper(matrix, size, (first, rows), (first, size - first))?;
+        for (row, count) in panels(first, size) {
+            let width = size - row;
+            let others = upper(matrix, size, (row, count), (row, width))?;
+            let own = own.narrow(1, row - first, width)?.contiguous()?;
+            put(matrix, size, first, row, &linear(&own, &others, None)?, |_, new| new)?;
         }
     }
-    let mut found = lower;
-    for &(first, rows) in &blocks {
-        let rest = (first, size - first);
-        let own = part(&upper, size, (first, rows), rest)?;
-        // rows further down begin further right: their zeros count for nothing
-        let all = part(&upper, size, (0, size), rest)?;
-        put(&mut found, size, first, 0, &linear(&own, &all, None)?, |_, new| new)?;
+    for row in 1..size {
+        let (above, own) = matrix.split_at_mut(row * size);
+        (0..row).for_each(|column| own[column] = above[column * size + row]);
     }
-    Ok(Some(found))
+    Ok(true)
 }
 
 /// Factors the block on the diagonal in place, and gives the inverse of its factor; nothing where it is not positive definite.
@@ -81,11 +91,30 @@ pub fn factor(matrix: &mut [f32], size: usize, first: usize, rows: usize) -> Opt
     Some(inverse.into_iter().map(|x| x as f32).collect())
 }
 
+/// As [`part`], of a matrix that is zero below its diagonal, whatever else stands there.
+fn upper(matrix: &[f32], size: usize, rows: (usize, usize), columns: (usize, usize)) -> Result<Tensor> {
+    cut(matrix, size, rows, columns, |row, values| {
+        values[..row.saturating_sub(columns.0).min(columns.1)].fill(0.);
+    })
+}
+
 /// So many rows and columns from some on, as a tensor.
 fn part(matrix: &[f32], size: usize, rows: (usize, usize), columns: (usize, usize)) -> Result<Tensor> {
+    cut(matrix, size, rows, columns, |_, _| {})
+}
+
+fn cut(
+    matrix: &[f32],
+    size: usize,
+    rows: (usize, usize),
+    columns: (usize, usize),
+    change: impl Fn(usize, &mut [f32]),
+) -> Result<Tensor> {
     let mut values = Vec::with_capacity(rows.1 * columns.1);
     for row in rows.0..rows.0 + rows.1 {
         values.extend_from_slice(&matrix[row * size + columns.0..][..columns.1]);
+        let begin = values.len() - columns.1;
+        change(row, &mut values[begin..]);
     }
     Tensor::from_vec(values, (rows.1, columns.1), &Device::Cpu)
 }
@@ -115,14 +144,17 @@ mod tests {
 
     #[test]
     fn a_matrix_times_its_inverse_is_one() {
-        for size in [1, 2, 255, 256, 257, 700] {
+        for size in [1, 2, 255, 256, 257, 700, 2500] {
             let mut rng = Rng::new(1);
             let rows: Vec<f32> = (0..size * 40).map(|_| rng.normal() as f32).collect();
             let rows = Tensor::from_vec(rows, (size, 40), &Device::Cpu).unwrap();
             let mut matrix =
                 linear(&rows, &rows, None).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
             (0..size).for_each(|i| matrix[i * size + i] += 20.);
-            let found = inverse(&matrix, size).unwrap().unwrap();
+            let mut found = matrix.clone();
+            // the upper half is not read
+            (0..size).for_each(|i| found[i * size + i + 1..(i + 1) * size].fill(7.));
+            assert!(invert(&mut found, size).unwrap());
             for i in (0..size).step_by(size.div_ceil(50)) {
                 for j in (0..size).step_by(size.div_ceil(50)) {
                     let product =
@@ -132,6 +164,6 @@ mod tests {
                 }
             }
         }
-        assert!(inverse(&[1., 0., 2., 1.], 2).unwrap().is_none());
+        assert!(!invert(&mut [1., 0., 2., 1.], 2).unwrap());
     }
 }

@@ -92,11 +92,11 @@ impl Method for ItemKnn {
         Ok(all)
     }
 
-    fn like(&self, item: u32) -> Result<Vec<f32>> {
+    fn like(&self, item: u32, others: &[u32]) -> Result<Vec<f32>> {
         let mut all = vec![0f32; self.items];
         self.of(item).for_each(|(other, likeness)| all[other] += likeness);
         all[item as usize] = 1.;
-        Ok(all)
+        Ok(others.iter().map(|&other| all[other as usize]).collect())
     }
 
     fn parts(&self) -> Result<(Value, Vec<(String, Tensor)>)> {

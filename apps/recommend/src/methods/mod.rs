@@ -64,6 +64,11 @@ impl Kind {
         }
     }
 
+    /// Whether the order of a history counts.
+    pub fn has_order(self) -> bool {
+        matches!(self, Self::SasRec | Self::GSasRec)
+    }
+
     /// Whether it learns by gradients, step by step.
     pub fn has_steps(self) -> bool {
         matches!(self, Self::SasRec | Self::GSasRec | Self::MultVae)
@@ -94,11 +99,11 @@ pub trait Method: Send + Sync {
     /// Those of the operators.
     fn scores(&self, histories: &[&[u32]]) -> Result<Vec<f32>>;
 
-    /// How like an item all items are: 1 is the same, 0 has nothing in common.
+    /// How like an item each of some others is: 1 is the same, 0 has nothing in common.
     ///
     /// # Errors
     /// A method that knows no such thing.
-    fn like(&self, item: u32) -> Result<Vec<f32>>;
+    fn like(&self, item: u32, others: &[u32]) -> Result<Vec<f32>>;
 
     /// `config.json` without the method's name, and the tensors.
     ///
@@ -182,13 +187,17 @@ fn size(checkpoint: &Checkpoint, name: &str) -> Result<usize> {
     found.map(|size| size as usize).with_context(|| format!("config.json: {name} is no size"))
 }
 
-/// Cosines of row `item` with all rows of so many values.
-fn cosines(rows: &[f32], width: usize, item: u32) -> Vec<f32> {
-    let own = &rows[item as usize * width..][..width];
+/// Cosines of row `item` of a table (items, width) with some others of its rows.
+fn cosines(table: &Tensor, item: u32, others: &[u32]) -> Result<Vec<f32>> {
+    let mut places = vec![item];
+    places.extend_from_slice(others);
+    let count = places.len();
+    let rows = table.index_select(&Tensor::from_vec(places, count, table.device())?, 0)?;
+    let rows = rows.to_vec2::<f32>()?;
     let length = |row: &[f32]| row.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-12);
-    let dot = |row: &[f32]| row.iter().zip(own).map(|(x, y)| x * y).sum::<f32>();
-    let own_length = length(own);
-    rows.chunks_exact(width).map(|row| dot(row) / (length(row) * own_length)).collect()
+    let dot = |xs: &[f32], ys: &[f32]| xs.iter().zip(ys).map(|(x, y)| x * y).sum::<f32>();
+    let own = &rows[0];
+    Ok(rows[1..].iter().map(|row| dot(row, own) / (length(row) * length(own))).collect())
 }
 
 /// Items to people, by people to items.

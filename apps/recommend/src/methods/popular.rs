@@ -42,7 +42,7 @@ impl Method for Popular {
         Ok(self.counts.repeat(histories.len()))
     }
 
-    fn like(&self, _: u32) -> Result<Vec<f32>> {
+    fn like(&self, _: u32, _: &[u32]) -> Result<Vec<f32>> {
         bail!("a model that counts knows nothing of which items are alike: use --method itemknn or another")
     }
 

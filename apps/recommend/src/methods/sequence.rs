@@ -71,9 +71,8 @@ impl Method for Sequence {
         Ok(self.items.forward(&expected, None)?.flatten_all()?.to_vec1()?)
     }
 
-    fn like(&self, item: u32) -> Result<Vec<f32>> {
-        let rows = self.net.items()?.flatten_all()?.to_vec1::<f32>()?;
-        Ok(cosines(&rows, self.net.config().hidden_units, item))
+    fn like(&self, item: u32, others: &[u32]) -> Result<Vec<f32>> {
+        cosines(&self.net.items()?, item, others)
     }
 
     fn parts(&self) -> Result<(Value, Vec<(String, Tensor)>)> {

@@ -123,14 +123,6 @@ impl MultVae {
         self.decode(&mean)
     }
 
-    /// The rows of all items in the last layer, (items, hidden).
-    ///
-    /// # Errors
-    /// Where the layer is not in plain numbers.
-    pub fn items(&self) -> Result<Tensor> {
-        self.items.weight()
-    }
-
     /// The negative evidence bound of sets, a mean over them. `seen` holds what dropout left of each, `dropped` is its rate;
     /// `noise` (batch, latent) is standard normal, and `weight` that of the divergence from the prior.
     ///
