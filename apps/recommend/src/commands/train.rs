@@ -17,7 +17,9 @@ use crate::cli::Train;
 
 /// Share of the people whose last item is kept aside.
 const HELD_OUT: f64 = 0.05;
-/// And at most so many of them.
+/// So many of them at least, as far as half of all allows: a few people's last items say little.
+const FEWEST: f64 = 500.;
+/// And so many at most.
 const MOST: usize = 5000;
 
 /// Learns and writes the model.
@@ -39,7 +41,7 @@ pub fn run(args: &Train) -> Result<Exit> {
     let mut plan = plan(kind, &log.histories, items, &args.settings, &args.compute)?;
     plan.batch = args.train.batch.unwrap_or(plan.batch);
     plan.learning_rate = args.train.learning_rate.unwrap_or(plan.learning_rate);
-    let share = args.train.held_out.unwrap_or(HELD_OUT);
+    let share = args.train.held_out.unwrap_or((FEWEST / log.people.len() as f64).clamp(HELD_OUT, 0.5));
     let split = last_of_some(&log.histories, share, MOST, plan.seed);
     // how often an item was seen, not how often it was had
     log.catalogue.counts = split.train.counts(items);
