@@ -74,7 +74,9 @@ pub fn expand(words: &[PathBuf], wanted: &Wanted<'_>) -> Expanded {
 /// The files, sorted, that a pattern of a shell fits; nothing where it is no pattern, or no file fits it.
 pub fn matching(word: &Path) -> Option<Vec<PathBuf>> {
     let pattern = word.to_str().filter(|text| text.contains(['*', '?', '[']))?;
-    let found = glob::glob(pattern).ok()?;
+    // as a shell has it: hidden files are named only by a dot
+    let options = glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
+    let found = glob::glob_with(pattern, options).ok()?;
     let files: Vec<PathBuf> = found.filter_map(Result::ok).filter(|path| path.is_file()).collect();
     (!files.is_empty()).then_some(files)
 }

@@ -1,9 +1,9 @@
 //! The record in the output folder: one JSON line an event, and the next run starts from it.
 //!
-//! A line says that an item was begun (from then on its outputs are ours to replace), done, with the outputs and their
-//! sizes, or that it failed, and why; another one how many items a run was given. A `kill -9` may tear the last line,
-//! which then counts as not written. Each part of a job array has a journal of its own. `failed.jsonl` beside it repeats
-//! the failures of the last run.
+//! A line says that an item was begun (from then on its outputs are ours to replace, but where files of its name lay there
+//! before), done, with the outputs and their sizes, or that it failed, and why; another one how many items a run was given.
+//! A `kill -9` may tear the last line, which then counts as not written. Each part of a job array has a journal of its own, and
+//! reads those of all others. `failed.jsonl` beside it repeats what has failed and was not done since.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -68,6 +68,12 @@ struct Line {
     outputs: Option<Vec<Output>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
+    /// The file that it is made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    /// Files of its name lay there before it was begun.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    theirs: bool,
 }
 
 /// How many items a run was given.
@@ -86,9 +92,20 @@ struct Failure<'a> {
 /// What a journal says of an item: the last that became of it.
 #[derive(Clone, Debug)]
 pub(crate) enum Entry {
-    Begun,
-    Done { key: String, outputs: Vec<Output> },
-    Failed(String),
+    Begun { theirs: bool },
+    Done { key: String, outputs: Vec<Output>, from: Option<String> },
+    Failed { reason: String, theirs: bool },
+}
+
+impl Entry {
+    /// Whether what lies under its name is ours.
+    fn is_ours(&self) -> bool {
+        !matches!(self, Self::Begun { theirs: true } | Self::Failed { theirs: true, .. })
+    }
+
+    pub(crate) fn is_whole(&self, folder: &Path) -> bool {
+        matches!(self, Self::Done { outputs, .. } if outputs.iter().all(|output| is_there(folder, output)))
+    }
 }
 
 /// The names of journal and failures.
@@ -97,12 +114,24 @@ fn names(shard: Option<Shard>) -> [String; 2] {
     [NAME, FAILED].map(|name| format!("{name}{part}.jsonl"))
 }
 
-/// Whether a file's name is that of a journal.
-pub(crate) fn is_name(name: &str) -> bool {
-    name.strip_prefix(NAME).and_then(|rest| rest.strip_suffix(".jsonl")).is_some_and(|part| {
-        let part = part.strip_prefix('-').map(|part| part.replace("-of-", "/"));
-        name == names(None)[0] || part.is_some_and(|part| part.parse::<Shard>().is_ok())
-    })
+/// Which part a journal is of, by its file's name; nothing where that is no journal's.
+fn part_of(name: &str) -> Option<Option<Shard>> {
+    if name == names(None)[0] {
+        return Some(None);
+    }
+    let part = name.strip_prefix(NAME)?.strip_suffix(".jsonl")?.strip_prefix('-')?;
+    part.replace("-of-", "/").parse().ok().map(Some)
+}
+
+/// The journals of a folder, in the order of their names.
+pub(crate) fn all_in(folder: &Path) -> io::Result<Vec<(PathBuf, Option<Shard>)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        found.extend(part_of(&entry.file_name().to_string_lossy()).map(|part| (entry.path(), part)));
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(found)
 }
 
 /// Whether an output lies there as it was written.
@@ -119,11 +148,13 @@ pub struct Journal {
     file: File,
     failures: PathBuf,
     items: HashMap<String, Entry>,
+    /// What the journals of other parts say.
+    others: Vec<HashMap<String, Entry>>,
 }
 
 impl Journal {
     /// Opens the journal of an output folder, or of one part of its list; folder and journal are made where they are
-    /// missing.
+    /// missing. Parts of one number may be at work in a folder at a time, and nothing else.
     pub fn open(folder: &Path, shard: Option<Shard>) -> Result<Self, JournalError> {
         let [path, failures] = names(shard).map(|name| folder.join(name));
         let io = |source| JournalError::Io { path: path.clone(), source };
@@ -140,7 +171,19 @@ impl Journal {
         }
         file.set_len(whole).map_err(io)?;
         file.seek(SeekFrom::End(0)).map_err(io)?;
-        let mut journal = Self { folder: folder.to_path_buf(), path: path.clone(), file, failures, items };
+        let mut others = Vec::new();
+        for (other, part) in all_in(folder).map_err(io)?.into_iter().filter(|(other, _)| *other != path) {
+            let io = |source| JournalError::Io { path: other.clone(), source };
+            let mut file = File::open(&other).map_err(io)?;
+            let of = |part: Option<Shard>| part.map_or(1, |part| part.count);
+            let overlaps = part.is_none() || shard.is_none() || of(part) != of(shard);
+            if overlaps && matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+                return Err(JournalError::Busy(folder.to_path_buf()));
+            }
+            others.push(read(&mut file, &other)?.entries);
+        }
+        let folder_of_all = folder.to_path_buf();
+        let mut journal = Self { folder: folder_of_all, path: path.clone(), file, failures, items, others };
         if whole == 0 {
             journal.append(HEADER)?;
             journal.file.sync_all().map_err(io)?;
@@ -155,15 +198,30 @@ impl Journal {
         &self.folder
     }
 
-    /// Whether the item was done with this key and its outputs are there with the size they had.
-    pub fn is_done(&self, item: &str, key: &str) -> bool {
-        let Some(Entry::Done { key: done, outputs }) = self.items.get(item) else { return false };
-        done == key && outputs.iter().all(|output| is_there(&self.folder, output))
+    /// What all journals say of an item.
+    fn entries<'a>(&'a self, item: &'a str) -> impl Iterator<Item = &'a Entry> {
+        std::iter::once(&self.items).chain(&self.others).filter_map(move |entries| entries.get(item))
     }
 
-    /// Whether the item failed the last time.
+    /// Whether the item was done with this key and its outputs are there with the size they had.
+    pub fn is_done(&self, item: &str, key: &str) -> bool {
+        self.entries(item).any(|entry| {
+            matches!(entry, Entry::Done { key: done, .. } if done == key) && entry.is_whole(&self.folder)
+        })
+    }
+
+    /// The file that an item which is done was made from.
+    pub(crate) fn source<'a>(&'a self, item: &'a str) -> Option<&'a str> {
+        self.entries(item).find_map(|entry| match entry {
+            Entry::Done { from, .. } if entry.is_whole(&self.folder) => from.as_deref(),
+            _ => None,
+        })
+    }
+
+    /// Whether the item failed the last time, or was cut off while it was tried again.
     pub fn has_failed(&self, item: &str) -> bool {
-        matches!(self.items.get(item), Some(Entry::Failed(_)))
+        let mut entries = self.entries(item).peekable();
+        entries.peek().is_some() && entries.all(|entry| !matches!(entry, Entry::Done { .. }))
     }
 
     /// Notes how many items a run is given.
@@ -173,9 +231,12 @@ impl Journal {
 
     /// Notes that an item failed.
     pub fn fail(&mut self, item: &str, key: &str, reason: &str) -> Result<(), JournalError> {
+        // what was not ours when it was begun is not now
+        let theirs = self.items.get(item).is_some_and(|entry| !entry.is_ours());
         let failed = Some(reason.to_string());
-        self.append_line(&Line { item: item.into(), key: key.into(), outputs: None, failed })?;
-        self.items.insert(item.into(), Entry::Failed(reason.into()));
+        let (item, key) = (item.to_string(), key.into());
+        self.append_line(&Line { item: item.clone(), key, outputs: None, failed, from: None, theirs })?;
+        self.items.insert(item, Entry::Failed { reason: reason.into(), theirs });
         Ok(())
     }
 
@@ -184,7 +245,7 @@ impl Journal {
         let io = |source| JournalError::Io { path: self.failures.clone(), source };
         let mut failures: Vec<Failure<'_>> = (self.items.iter())
             .filter_map(|(item, entry)| match entry {
-                Entry::Failed(reason) => Some(Failure { item, reason }),
+                Entry::Failed { reason, .. } => Some(Failure { item, reason }),
                 _ => None,
             })
             .collect();
@@ -206,25 +267,40 @@ impl Journal {
         }
     }
 
-    /// Whether the item was ever begun in this folder: then what lies under its name is ours to replace.
+    /// Whether a run began the item in this folder where no file of its name lay: then what lies there is ours to replace.
     pub fn knows(&self, item: &str) -> bool {
-        self.items.contains_key(item)
+        self.entries(item).any(Entry::is_ours)
     }
 
-    /// Notes that an item is begun. Not brought to disk: a killed process loses nothing by that, and a
-    /// power cut at worst makes the next run ask for `--force`.
-    pub fn begin(&mut self, item: &str, key: &str) -> Result<(), JournalError> {
-        self.append_line(&Line { item: item.into(), key: key.into(), outputs: None, failed: None })?;
-        self.items.insert(item.into(), Entry::Begun);
+    /// Notes that an item is begun; `theirs` says that files of its name lie there, which no run made. Not brought to disk: a
+    /// killed process loses nothing by that, and a power cut at worst makes the next run ask for `--force`.
+    pub fn begin(&mut self, item: &str, key: &str, theirs: bool) -> Result<(), JournalError> {
+        let (item, key) = (item.to_string(), key.into());
+        self.append_line(&Line { item: item.clone(), key, outputs: None, failed: None, from: None, theirs })?;
+        self.items.insert(item, Entry::Begun { theirs });
         Ok(())
     }
 
-    /// Notes that an item is done; [`Self::sync`] brings that to disk. The outputs must be in place.
-    pub fn finish(&mut self, item: &str, key: &str, outputs: &[PathBuf]) -> Result<(), JournalError> {
+    /// Notes that an item is done, made from a file where one is named; [`Self::sync`] brings that to disk. The outputs must
+    /// be in place.
+    pub fn finish(
+        &mut self,
+        item: &str,
+        key: &str,
+        outputs: &[PathBuf],
+        from: Option<String>,
+    ) -> Result<(), JournalError> {
         let outputs = outputs.iter().map(|path| self.measure(path)).collect::<Result<Vec<_>, _>>()?;
-        let line = Line { item: item.into(), key: key.into(), outputs: Some(outputs.clone()), failed: None };
+        let line = Line {
+            item: item.into(),
+            key: key.into(),
+            outputs: Some(outputs.clone()),
+            failed: None,
+            from: from.clone(),
+            theirs: false,
+        };
         self.append_line(&line)?;
-        self.items.insert(item.into(), Entry::Done { key: key.into(), outputs });
+        self.items.insert(item.into(), Entry::Done { key: key.into(), outputs, from });
         Ok(())
     }
 
@@ -293,11 +369,11 @@ pub(crate) fn read(file: &mut File, path: &Path) -> Result<Read, JournalError> {
             return Ok(read);
         }
         // A line that cannot be read is an item that is not known to be done: it is made again.
-        if let Ok(Line { item, key, outputs, failed }) = serde_json::from_slice(&line) {
+        if let Ok(Line { item, key, outputs, failed, from, theirs }) = serde_json::from_slice(&line) {
             let entry = match (outputs, failed) {
-                (Some(outputs), _) => Entry::Done { key, outputs },
-                (None, Some(reason)) => Entry::Failed(reason),
-                (None, None) => Entry::Begun,
+                (Some(outputs), _) => Entry::Done { key, outputs, from },
+                (None, Some(reason)) => Entry::Failed { reason, theirs },
+                (None, None) => Entry::Begun { theirs },
             };
             read.entries.insert(item, entry);
         } else if let Ok(Asked { items }) = serde_json::from_slice(&line) {
@@ -324,9 +400,9 @@ mod tests {
         std::fs::write(&output, "abc").unwrap();
         let mut journal = Journal::open(folder.path(), None).unwrap();
         assert!(!journal.knows("a"));
-        journal.begin("a", "k").unwrap();
+        journal.begin("a", "k", false).unwrap();
         assert!(journal.knows("a") && !journal.is_done("a", "k"));
-        journal.finish("a", "k", std::slice::from_ref(&output)).unwrap();
+        journal.finish("a", "k", std::slice::from_ref(&output), None).unwrap();
         assert!(matches!(Journal::open(folder.path(), None), Err(JournalError::Busy(_))));
         drop(journal);
 
@@ -346,7 +422,7 @@ mod tests {
             let folder = folder_with(&format!("{lines}{}", &last[..cut]));
             let mut journal = Journal::open(folder.path(), None).unwrap();
             assert!(journal.is_done("a", "k") && !journal.knows("b"), "cut at {cut}");
-            journal.finish("b", "k", &[]).unwrap();
+            journal.finish("b", "k", &[], None).unwrap();
             drop(journal);
             let text = std::fs::read_to_string(folder.path().join("journal.jsonl")).unwrap();
             assert_eq!(text, format!("{lines}{last}\n"), "cut at {cut}");

@@ -1,6 +1,7 @@
 //! Runs the items that are not done yet; what fails is collected, and the rest is finished.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use crate::choice::Choice;
 use crate::journal::{Journal, JournalError};
 use crate::key::{Content, Recipe};
+use crate::write::folder_of;
 
 /// One piece of work.
 #[derive(Clone, Debug)]
@@ -123,6 +125,7 @@ pub fn run<T: Sync, E: Display>(
         folder: &folder,
         journal,
         seen: HashSet::new(),
+        lies: HashMap::new(),
         on_event,
         summary: Summary::default(),
     };
@@ -168,6 +171,8 @@ struct List<'a, I, F> {
     folder: &'a Path,
     journal: &'a mut Journal,
     seen: HashSet<&'a str>,
+    /// Of each folder, the names that files had in it before its first item was begun, up to each of their dots.
+    lies: HashMap<PathBuf, HashSet<OsString>>,
     on_event: F,
     summary: Summary,
 }
@@ -187,7 +192,8 @@ impl<'a, T: 'a, I: Iterator<Item = (usize, &'a Item<T>)>, F: FnMut(Event<'_>)> L
                 && let Some(&lane) = free.last()
                 && let Some((index, job)) = next.take()
             {
-                self.journal.begin(&job.item.id, &job.key)?;
+                let theirs = !job.replace && self.lies(&job.output("x"));
+                self.journal.begin(&job.item.id, &job.key, theirs)?;
                 (self.on_event)(Event::Begun { id: &job.item.id, index, total: self.total });
                 // a lane waits until there is nothing more to come
                 if lanes[lane].send(job).is_ok() {
@@ -230,10 +236,28 @@ impl<'a, T: 'a, I: Iterator<Item = (usize, &'a Item<T>)>, F: FnMut(Event<'_>)> L
                 self.summary.skipped += 1;
                 continue;
             }
+            // nothing is lost where two inputs of one name go to one folder, one after the other
+            let other = self.journal.source(id).filter(|from| Some(*from) != source(item).as_deref());
+            if let (false, Some(other), Content::File(_)) = (self.force, other, &item.content) {
+                let reason = format!("made from {other} already: give another folder, or --force");
+                (self.on_event)(Event::Failed { id, reason: &reason });
+                self.summary.failed.push((id.to_string(), reason));
+                continue;
+            }
             let replace = self.force || self.journal.knows(id);
             return Ok(Some((index, Job { item, key, folder: self.folder, replace, lane: 0 })));
         }
         Ok(None)
+    }
+
+    /// Whether a file of this output's name, whatever its extension, lay in its folder before the run wrote there.
+    fn lies(&mut self, output: &Path) -> bool {
+        let folder = folder_of(output);
+        let names = self.lies.entry(folder.to_path_buf()).or_insert_with(|| {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+            entries.flat_map(|entry| stems(&entry.file_name())).collect()
+        });
+        output.file_stem().is_some_and(|stem| names.contains(stem))
     }
 
     /// Notes how a job ended; what was written is to be noted as [`Self::done`].
@@ -245,7 +269,7 @@ impl<'a, T: 'a, I: Iterator<Item = (usize, &'a Item<T>)>, F: FnMut(Event<'_>)> L
         let id = job.item.id.as_str();
         match result {
             Ok(None) => self.summary.stopped = true,
-            Ok(Some(outputs)) => match self.journal.finish(id, &job.key, &outputs) {
+            Ok(Some(outputs)) => match self.journal.finish(id, &job.key, &outputs, source(job.item)) {
                 Ok(()) => return Ok(Some((id, outputs))),
                 Err(error @ JournalError::NoOutput { .. }) => self.fail(id, &job.key, error.to_string())?,
                 Err(error) => return Err(error),
@@ -268,6 +292,24 @@ impl<'a, T: 'a, I: Iterator<Item = (usize, &'a Item<T>)>, F: FnMut(Event<'_>)> L
         self.summary.failed.push((id.to_string(), reason));
         Ok(())
     }
+}
+
+/// The file that an item is made from, whichever folder a run begins in.
+fn source<T>(item: &Item<T>) -> Option<String> {
+    let Content::File(path) = &item.content else { return None };
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    Some(path.to_string_lossy().into_owned())
+}
+
+/// A file's name up to each of its dots.
+fn stems(name: &OsStr) -> Vec<OsString> {
+    let mut stems = Vec::new();
+    let mut path = Path::new(name);
+    while let Some(stem) = path.file_stem().filter(|stem| stem.len() < path.as_os_str().len()) {
+        stems.push(stem.to_os_string());
+        path = Path::new(stem);
+    }
+    stems
 }
 
 fn attempt<T, E: Display>(

@@ -1,11 +1,12 @@
 //! How far the runs in an output folder have come, by what lies on disk.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
-use crate::journal::{self, Entry, JournalError, is_there};
+use crate::journal::{self, Entry, JournalError};
 
 /// Counts over all journals of a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -32,25 +33,17 @@ pub struct Status {
 /// A folder without a journal, and journals that cannot be read.
 pub fn status(folder: &Path) -> Result<Status, JournalError> {
     let io = |source| JournalError::Io { path: folder.to_path_buf(), source };
-    let mut names: Vec<PathBuf> = Vec::new();
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(JournalError::None(folder.to_path_buf()));
-        }
-        entries => entries.map_err(io)?,
+    let journals = match journal::all_in(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        found => found.map_err(io)?,
     };
-    for entry in entries {
-        let entry = entry.map_err(io)?;
-        if journal::is_name(&entry.file_name().to_string_lossy()) {
-            names.push(entry.path());
-        }
-    }
-    names.sort();
-    if names.is_empty() {
+    if journals.is_empty() {
         return Err(JournalError::None(folder.to_path_buf()));
     }
     let mut status = Status::default();
-    for path in names {
+    // by how many parts a list was done in, since a later run may do it in others
+    let (mut asked, mut items) = (HashMap::<usize, usize>::new(), BTreeMap::<String, Entry>::new());
+    for (path, part) in journals {
         let io = |source| JournalError::Io { path: path.clone(), source };
         let mut file = File::open(&path).map_err(io)?;
         let read = journal::read(&mut file, &path)?;
@@ -58,22 +51,39 @@ pub fn status(folder: &Path) -> Result<Status, JournalError> {
         if matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
             status.running += 1;
         }
-        status.items += read.items_asked.unwrap_or(read.entries.len());
-        let mut entries: Vec<_> = read.entries.into_iter().collect();
-        entries.sort_by(|a, b| a.0.cmp(&b.0));
-        for (id, entry) in entries {
-            match entry {
-                Entry::Begun => status.begun += 1,
-                Entry::Failed(reason) => {
-                    status.failed += 1;
-                    status.failures.push((id, reason));
-                }
-                Entry::Done { outputs, .. } => match outputs.iter().all(|output| is_there(folder, output)) {
-                    true => status.done += 1,
-                    false => status.gone += 1,
-                },
+        *asked.entry(part.map_or(1, |part| part.count)).or_default() +=
+            read.items_asked.unwrap_or(read.entries.len());
+        for (id, entry) in read.entries {
+            match items.get(&id) {
+                Some(known) if rank(known, folder) <= rank(&entry, folder) => {}
+                _ => drop(items.insert(id, entry)),
             }
         }
     }
+    for (id, entry) in items {
+        match rank(&entry, folder) {
+            0 => status.done += 1,
+            3 => status.gone += 1,
+            _ => match entry {
+                Entry::Failed { reason, .. } => {
+                    status.failed += 1;
+                    status.failures.push((id, reason));
+                }
+                _ => status.begun += 1,
+            },
+        }
+    }
+    let met = status.done + status.failed + status.begun + status.gone;
+    status.items = asked.into_values().max().unwrap_or(0).max(met);
     Ok(status)
+}
+
+/// Which of what several journals say of an item counts: the least.
+fn rank(entry: &Entry, folder: &Path) -> u8 {
+    match entry {
+        Entry::Done { .. } if entry.is_whole(folder) => 0,
+        Entry::Failed { .. } => 1,
+        Entry::Begun { .. } => 2,
+        Entry::Done { .. } => 3,
+    }
 }

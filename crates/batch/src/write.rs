@@ -129,8 +129,9 @@ impl FileSet {
 
     /// Gives every file its name; returns paths and sizes in the order they were added.
     pub fn commit(self) -> Result<Vec<(PathBuf, u64)>, WriteError> {
-        let mut done = Vec::new();
-        let mut new = Vec::new();
+        let (mut done, mut new) = (Vec::new(), Vec::new());
+        // a link's file lies in another folder than the link
+        let targets: Vec<PathBuf> = self.files.iter().map(|file| file.target.clone()).collect();
         for Pending { path, target, bytes, written } in self.files {
             let is_new = !target.exists();
             if let Err(source) = put(written, &target, self.force) {
@@ -147,7 +148,7 @@ impl FileSet {
             }
             done.push((path, bytes));
         }
-        let mut folders: Vec<&Path> = done.iter().map(|(path, _)| folder_of(path)).collect();
+        let mut folders: Vec<&Path> = targets.iter().map(|path| folder_of(path)).collect();
         folders.sort_unstable();
         folders.dedup();
         for folder in folders {
