@@ -25,20 +25,23 @@ usage() {
     fi
 }
 
-# app NAME: its path, in $ATELIER_BIN if that is set, else on the PATH, else in this checkout's target folder
+# app NAME [FOLDER]: its path, in $ATELIER_BIN if that is set, else on the PATH, else in this checkout's target folder; FOLDER
+# holds its source
 app() {
+    script=$(readlink -f "$0")
     if [ -n "${ATELIER_BIN:-}" ]; then
         [ -x "$ATELIER_BIN/$1" ] || fail "$ATELIER_BIN/$1: there is no such program"
         printf '%s\n' "$ATELIER_BIN/$1"
         return
     fi
-    command -v "$1" && return
+    # a script on the PATH may have the name of its program
+    found=$(command -v "$1") && [ "$(readlink -f "$found")" != "$script" ] && printf '%s\n' "$found" && return
     for kind in release debug; do
-        found=${CARGO_TARGET_DIR:-$(dirname "$0")/../target}/$kind/$1
+        found=${CARGO_TARGET_DIR:-$(dirname "$script")/../target}/$kind/$1
         if [ -x "$found" ]; then
             printf '%s\n' "$found"
             return
         fi
     done
-    fail "$1 is not on the PATH: cargo install --path apps/$1"
+    fail "$1 is not on the PATH: cargo install --path ${2:-apps/$1}"
 }

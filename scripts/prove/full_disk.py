@@ -3,7 +3,7 @@
 
     sudo scripts/prove/full_disk.py
 
-A batch of texts (translate) and one of music (music-gen: MIDI, sound, picture) write into a tmpfs of 64 KB, then of more and
+A batch of texts (translate), one of music (music-gen: MIDI, sound, picture) and one of speech (speech-synth: sound, subtitles) write into a tmpfs of 64 KB, then of more and
 more. While there is too little room each must end with a message and an exit code other than 0, and leave no half-written
 file; with room again it must go on to the end, where all is as on a disk that never was full. Needs the right to mount.
 Binaries are those in target/release (or $CARGO_TARGET_DIR/release, or $BINARIES).
@@ -20,17 +20,22 @@ from killed import APPS, finish, outputs, start
 ITEMS = 40
 
 
+def speech_synth(folder, items):
+    _, texts, *_ = APPS["translate"](folder, items)
+    return ["speech-synth", texts, "--subtitles", ".srt", "--seed", "1"]
+
+
 def mount(place, kilobytes, again=False):
     options = f"{'remount,' if again else ''}size={kilobytes}k"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=True)
 
 
-def prove(app):
+def prove(app, words):
     folder = Path(tempfile.mkdtemp(prefix="full-"))
     disk = folder / "disk"
     disk.mkdir()
     try:
-        command = APPS[app](folder, ITEMS)
+        command = words(folder, ITEMS)
         finish(command, folder / "whole")
         expected = outputs(folder / "whole")
         size, full = 64, 0
@@ -59,8 +64,8 @@ def prove(app):
 def main():
     if len(sys.argv) > 1:
         sys.exit(__doc__.strip())
-    for app in APPS:
-        prove(app)
+    for app, words in {**APPS, "speech-synth": speech_synth}.items():
+        prove(app, words)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ fn folder_with(files: &[&str]) -> tempfile::TempDir {
 
 fn look(root: &Path, words: &[&str], recursive: bool, extensions: &[&str]) -> Expanded {
     let words: Vec<PathBuf> = words.iter().map(|word| root.join(word)).collect();
-    expand(&words, &Wanted { recursive, extensions })
+    expand(&words, &Wanted { recursive, extensions, without: None })
 }
 
 #[test]
@@ -44,6 +44,24 @@ fn folders_are_sorted_and_filtered_and_files_are_taken_as_they_are() {
     // The order of the words counts, and each file once.
     let found = look(root, &["z.wav", "c.txt", "z.wav", "", "x/../b.wav"], false, &["wav"]);
     check(&found, root, &["z.wav", "c.txt", "*a.WAV", "*b.wav"], &[]);
+}
+
+#[test]
+fn results_and_journals_are_no_inputs() {
+    let folder = folder_with(&["a.jsonl", "failed.jsonl", "journal.jsonl", "fr/b.jsonl", "x/fr/c.jsonl"]);
+    let root = folder.path();
+    let inside = |recursive, without: &Path| {
+        expand(&[root.into()], &Wanted { recursive, extensions: &[], without: Some(without) })
+    };
+    let all = ["*a.jsonl", "*failed.jsonl", "*journal.jsonl", "*x/fr/c.jsonl"];
+    check(&inside(true, &root.join("fr")), root, &all, &[]);
+    check(&inside(false, root), root, &all[..3], &[]);
+    // a journal of ours, and what failed
+    std::fs::remove_file(root.join("journal.jsonl")).unwrap();
+    std::fs::remove_file(root.join("failed.jsonl")).unwrap();
+    drop(batch::Journal::open(root, None).unwrap());
+    std::fs::write(root.join("failed.jsonl"), "x").unwrap();
+    check(&inside(true, &root.join("fr")), root, &["*a.jsonl", "*x/fr/c.jsonl"], &[]);
 }
 
 #[test]

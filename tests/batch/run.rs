@@ -4,7 +4,10 @@ use std::path::Path;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use batch::{Choice, Content, Event, Item, Job, Journal, Recipe, Shard, Summary, run, status, write_bytes};
+use batch::{
+    Choice, Content, Event, Item, Job, Journal, JournalError, Recipe, Shard, Summary, run, status,
+    write_bytes,
+};
 
 use crate::names_in;
 
@@ -117,10 +120,50 @@ fn files_that_no_run_made_need_force() {
     let summary = run_all(folder.path(), &items, &recipe(), false);
     assert_eq!(counts(&summary), (1, 0, 1));
     assert!(summary.failed[0].1.contains("--force"), "{}", summary.failed[0].1);
+    // nor does a second run, which finds the first one's journal, nor one that tries what failed
+    assert_eq!(counts(&run_all(folder.path(), &items, &recipe(), false)), (0, 1, 1));
+    let again = Choice { failed_only: true, ..Choice::default() };
+    assert_eq!(counts(&choose(folder.path(), &items, again)), (0, 0, 1));
+    // nor one after a kill
+    Journal::open(folder.path(), None).unwrap().begin("a", "k", true).unwrap();
+    assert_eq!(counts(&run_all(folder.path(), &items, &recipe(), false)), (0, 1, 1));
     assert_eq!(std::fs::read(folder.path().join("a.txt")).unwrap(), b"mine");
     assert_eq!(counts(&run_all(folder.path(), &items, &recipe(), true)), (1, 1, 0));
     assert_eq!(std::fs::read(folder.path().join("a.txt")).unwrap(), b"ONE");
     assert_eq!(counts(&run_all(folder.path(), &items, &recipe(), true)), (0, 2, 0));
+}
+
+#[test]
+fn what_another_file_of_the_same_name_became_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let file = |place: &str, text: &str| {
+        let path = folder.path().join(place);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        Item { id: "n".into(), content: Content::File(path), payload: () }
+    };
+    let copy = |job: &Job<'_, ()>| {
+        let Content::File(path) = &job.item.content else { panic!() };
+        let (text, to) = (std::fs::read(path).unwrap(), job.output("txt"));
+        write_bytes(&to, &text, job.replace).map(|_| Some(vec![to])).map_err(|error| error.to_string())
+    };
+    let copied = |item: &Item<()>, force: bool| {
+        let mut journal = Journal::open(&out, None).unwrap();
+        let choice = Choice { force, ..Choice::default() };
+        run(std::slice::from_ref(item), &recipe(), &mut journal, choice, copy, |_| ()).unwrap()
+    };
+    let (x, y) = (file("x/n.txt", "one"), file("y/n.txt", "two"));
+    assert_eq!(counts(&copied(&x, false)), (1, 0, 0));
+    let refused = copied(&y, false);
+    assert_eq!(counts(&refused), (0, 0, 1));
+    assert!(refused.failed[0].1.contains("x/n.txt") && refused.failed[0].1.contains("--force"));
+    assert_eq!(std::fs::read(out.join("n.txt")).unwrap(), b"one");
+    assert_eq!(counts(&copied(&x, false)), (0, 1, 0));
+    // the same file, changed, is done again
+    assert_eq!(counts(&copied(&file("x/n.txt", "three"), false)), (1, 0, 0));
+    assert_eq!(counts(&copied(&y, true)), (1, 0, 0));
+    assert_eq!(std::fs::read(out.join("n.txt")).unwrap(), b"two");
 }
 
 #[test]
@@ -135,7 +178,7 @@ fn an_output_that_was_not_written_is_a_failure() {
 #[test]
 fn an_output_whose_journal_line_was_cut_off_is_ours_to_replace() {
     let folder = tempfile::tempdir().unwrap();
-    Journal::open(folder.path(), None).unwrap().begin("a", "any").unwrap();
+    Journal::open(folder.path(), None).unwrap().begin("a", "any", false).unwrap();
     std::fs::write(folder.path().join("a.txt"), "in place, but killed before the journal said so").unwrap();
     assert_eq!(counts(&run_all(folder.path(), &[item("a", "one")], &recipe(), false)), (1, 0, 0));
     assert_eq!(std::fs::read(folder.path().join("a.txt")).unwrap(), b"ONE");
@@ -165,6 +208,9 @@ fn what_failed_is_listed_and_can_be_tried_alone() {
     let again = Choice { failed_only: true, ..Choice::default() };
     assert_eq!(counts(&choose(folder.path(), &mended, again)), (1, 0, 1));
     assert!(list().contains("\"c\"") && !list().contains("\"b\"") && !folder.path().join("d.txt").exists());
+    // killed while it was tried again: it is tried once more
+    Journal::open(folder.path(), None).unwrap().begin("c", "k", false).unwrap();
+    assert_eq!(counts(&choose(folder.path(), &mended, again)), (0, 0, 1));
     let whole = [item("a", "one"), item("b", "good"), item("c", "three"), item("d", "two")];
     assert_eq!(counts(&choose(folder.path(), &whole, Choice::default())), (2, 2, 0));
     assert!(!folder.path().join("failed.jsonl").exists());
@@ -189,6 +235,9 @@ fn parts_of_a_list_share_a_folder() {
             assert_eq!(counts(&choose(folder.path(), &items, part(2))), (7, 0, 0));
             assert_eq!(counts(&choose(folder.path(), &items, part(3))), (6, 0, 0));
             assert_eq!(status(folder.path()).unwrap().running, 1);
+            // no run of the whole list beside them, nor of other parts
+            let busy = |shard| matches!(Journal::open(folder.path(), shard), Err(JournalError::Busy(_)));
+            assert!(busy(None) && busy(Some(Shard { number: 2, count: 2 })));
         });
         work(job)
     };
@@ -198,6 +247,14 @@ fn parts_of_a_list_share_a_folder() {
     let found = status(folder.path()).unwrap();
     assert_eq!((found.items, found.done, found.running), (20, 20, 0));
     assert_eq!(counts(&choose(folder.path(), &items, part(2))), (0, 7, 0));
+    // whoever runs there then, of whichever part, knows what all did
+    assert_eq!(counts(&run_all(folder.path(), &items, &recipe(), false)), (0, 20, 0));
+    let longer: Vec<Item<()>> = [item("new", "new")].into_iter().chain(items).collect();
+    let all: Vec<Summary> = (1..=3).map(|number| choose(folder.path(), &longer, part(number))).collect();
+    assert_eq!(all.iter().map(|summary| summary.skipped).sum::<usize>(), 20);
+    assert!(all.iter().all(|summary| summary.failed.is_empty()));
+    let found = status(folder.path()).unwrap();
+    assert_eq!((found.items, found.done, found.failed), (21, 21, 0));
 }
 
 #[test]

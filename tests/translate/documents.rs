@@ -151,6 +151,29 @@ fn a_long_file_that_is_killed_goes_on() {
 }
 
 #[test]
+fn a_long_file_of_a_folder_inside_and_stdin_go_into_a_folder() {
+    let folder = folder("inside");
+    std::fs::create_dir_all(folder.join("in/sub")).unwrap();
+    let text: String = (0..200).map(|i| format!("line {i}\n")).collect();
+    std::fs::write(folder.join("in/sub/long.txt"), text).unwrap();
+    std::fs::write(folder.join("in/README"), "The market.\n").unwrap();
+    let model = model();
+    let always = [&["--model", &model, "-q", "--batch", "8"][..], &WORDS].concat();
+    let run = |words: &[&str]| done(&translate(&folder, &[words, &always].concat()));
+    run(&["in/sub", "in/README", "-o", "in/fr/"]);
+    assert!(folder.join("in/fr/long.txt").exists() && folder.join("in/fr/README.txt").exists());
+    // what came out is no input, where it lies among the inputs
+    run(&["in", "--recursive", "-o", "in/fr/"]);
+    assert!(folder.join("in/fr/sub/long.txt").exists() && !folder.join("in/fr/fr").exists());
+    let piped = |text: &str| {
+        done(&fed(&folder, &[&["-", "-o", "out/"], &always[..]].concat(), text));
+        std::fs::read_to_string(folder.join("out/text-1.txt")).unwrap()
+    };
+    let first = piped("The market.");
+    assert_ne!(piped("The boat."), first);
+}
+
+#[test]
 fn a_folder_is_done_once() {
     let folder = folder("batch");
     std::fs::create_dir(folder.join("in")).unwrap();

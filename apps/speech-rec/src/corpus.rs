@@ -145,7 +145,10 @@ fn listed(path: &Path) -> Result<Vec<Recording>, String> {
 }
 
 fn beside(path: &Path, skipped: &mut Vec<String>) -> Result<Vec<Recording>, String> {
-    let found = expand(&[path.to_path_buf()], &Wanted { recursive: true, extensions: EXTENSIONS });
+    let found = expand(
+        &[path.to_path_buf()],
+        &Wanted { recursive: true, extensions: EXTENSIONS, ..Wanted::default() },
+    );
     if let Some((path, why)) = found.problems.first() {
         return Err(format!("{}: {why}", path.display()));
     }

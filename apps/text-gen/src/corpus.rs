@@ -32,7 +32,7 @@ const PARTS: f64 = 8.;
 /// # Errors
 /// If nothing is left to learn from.
 pub fn read(paths: &[PathBuf], held_out: f64) -> Result<Corpus, String> {
-    let found = expand(paths, &Wanted { recursive: true, extensions: EXTENSIONS });
+    let found = expand(paths, &Wanted { recursive: true, extensions: EXTENSIONS, ..Wanted::default() });
     let mut corpus = Corpus::default();
     corpus.skipped.extend(found.problems.iter().map(|(path, why)| format!("{}: {why}", path.display())));
     let mut texts = Vec::new();

@@ -46,6 +46,9 @@ impl Partial {
     pub fn open(out: &Path, key: &str) -> Result<(Self, Vec<(Target, Text)>)> {
         let path = Self::path(out);
         let described = || path.display().to_string();
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(described)?;
+        }
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

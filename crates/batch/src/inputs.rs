@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use crate::journal;
+
 /// One input file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
@@ -19,6 +21,8 @@ pub struct Wanted<'a> {
     pub recursive: bool,
     /// Extensions without the dot, in any case; empty takes all files.
     pub extensions: &'a [&'a str],
+    /// A folder inside of others that is left out: the one that results go to.
+    pub without: Option<&'a Path>,
 }
 
 /// What the words on the command line came to.
@@ -48,10 +52,12 @@ impl Expanded {
     }
 }
 
-/// Looks into folders, and finds what fits a pattern (`*`, `?`, `[a-z]`, `**`) that no file has as its name. Hidden files in them are left out, links are followed, and a folder that is
-/// reached twice (a loop of links) counts once.
+/// Looks into folders, and finds what fits a pattern (`*`, `?`, `[a-z]`, `**`) that no file has as its name. Hidden files in
+/// them and the journals of runs are left out, links are followed, and a folder that is reached twice (a loop of links) counts
+/// once.
 pub fn expand(words: &[PathBuf], wanted: &Wanted<'_>) -> Expanded {
-    let mut walk = Walk { wanted, seen: HashSet::new(), found: Expanded::default() };
+    let without = wanted.without.and_then(|folder| folder.canonicalize().ok());
+    let mut walk = Walk { wanted, without, seen: HashSet::new(), found: Expanded::default() };
     for word in words {
         match std::fs::metadata(word) {
             Err(error) => match matching(word) {
@@ -75,7 +81,7 @@ pub fn expand(words: &[PathBuf], wanted: &Wanted<'_>) -> Expanded {
 pub fn matching(word: &Path) -> Option<Vec<PathBuf>> {
     let pattern = word.to_str().filter(|text| text.contains(['*', '?', '[']))?;
     // as a shell has it: hidden files are named only by a dot
-    let options = glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
+    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
     let found = glob::glob_with(pattern, options).ok()?;
     let files: Vec<PathBuf> = found.filter_map(Result::ok).filter(|path| path.is_file()).collect();
     (!files.is_empty()).then_some(files)
@@ -83,6 +89,8 @@ pub fn matching(word: &Path) -> Option<Vec<PathBuf>> {
 
 struct Walk<'a> {
     wanted: &'a Wanted<'a>,
+    /// Its real path.
+    without: Option<PathBuf>,
     /// Real paths of files taken and folders entered.
     seen: HashSet<PathBuf>,
     found: Expanded,
@@ -91,7 +99,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn folder(&mut self, folder: &Path, root: &Path) {
         let real = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
-        if !self.seen.insert(real) {
+        if (folder != root && self.without.as_ref() == Some(&real)) || !self.seen.insert(real) {
             return;
         }
         let entries = match std::fs::read_dir(folder) {
@@ -105,7 +113,9 @@ impl Walk<'_> {
                 Err(error) => self.problem(folder, error.to_string()),
             }
         }
-        names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
+        // what runs say of themselves is no input
+        let records = journal::records(folder, &names);
+        names.retain(|name| !name.as_encoded_bytes().starts_with(b".") && !records.contains(name));
         names.sort_unstable();
         for name in names {
             let path = folder.join(name);

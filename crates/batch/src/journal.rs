@@ -6,8 +6,9 @@
 //! reads those of all others. `failed.jsonl` beside it repeats what has failed and was not done since.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs::{File, TryLockError};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -112,6 +113,23 @@ impl Entry {
 fn names(shard: Option<Shard>) -> [String; 2] {
     let part = shard.map_or(String::new(), |shard| format!("-{shard}"));
     [NAME, FAILED].map(|name| format!("{name}{part}.jsonl"))
+}
+
+/// Those of a folder's names that are journals of runs, or lists of what failed in them.
+pub(crate) fn records(folder: &Path, names: &[OsString]) -> Vec<OsString> {
+    let begins = |name: &str| {
+        let mut begin = Vec::new();
+        let file = File::open(folder.join(name));
+        let read = file.and_then(|file| file.take(HEADER.len() as u64).read_to_end(&mut begin));
+        read.is_ok() && begin == HEADER.as_bytes()
+    };
+    let mut found = Vec::new();
+    for name in names.iter().filter_map(|name| name.to_str()) {
+        if let Some(part) = part_of(name).filter(|_| begins(name)) {
+            found.extend(self::names(part).map(OsString::from));
+        }
+    }
+    found
 }
 
 /// Which part a journal is of, by its file's name; nothing where that is no journal's.

@@ -83,6 +83,14 @@ impl OutputArgs {
             Target::File(path.clone())
         }
     }
+
+    /// The folder that `-o` means, if it means one.
+    pub fn folder(&self) -> Option<PathBuf> {
+        match self.target() {
+            Target::Folder(folder) => Some(folder),
+            _ => None,
+        }
+    }
 }
 
 fn ends_in_separator(path: &Path) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -67,13 +68,20 @@ pub fn stdin_is_piped() -> bool {
     }
 }
 
-/// Reads stdin to its end; at a terminal it is an error, never a silent wait.
+/// Reads stdin to its end, and gives the same bytes whenever it is asked again; at a terminal it is an error, never a silent
+/// wait.
 pub fn read_stdin() -> Result<Vec<u8>> {
+    static READ: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(bytes) = &*read {
+        return Ok(bytes.clone());
+    }
     if io::stdin().is_terminal() {
         return Err(usage("stdin is a terminal: pipe the input in, or name a file"));
     }
     let mut bytes = Vec::new();
     io::stdin().lock().read_to_end(&mut bytes).context("cannot read stdin")?;
+    *read = Some(bytes.clone());
     Ok(bytes)
 }
 

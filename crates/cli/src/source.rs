@@ -42,6 +42,8 @@ pub struct Typed<'a> {
     pub recursive: bool,
     /// The files of a folder that are taken.
     pub extensions: &'a [&'a str],
+    /// The folder that results go to, which is no input where it lies in one.
+    pub without: Option<&'a Path>,
 }
 
 /// What is asked for, before it has a name.
@@ -51,7 +53,11 @@ enum Found {
     Stdin,
 }
 
-impl Typed<'_> {
+impl<'a> Typed<'a> {
+    fn wanted(&self) -> Wanted<'a> {
+        Wanted { recursive: self.recursive, extensions: self.extensions, without: self.without }
+    }
+
     /// The sources, in their order: files keep their names, words are numbered, and a list says what it likes.
     ///
     /// # Errors
@@ -95,7 +101,7 @@ impl Typed<'_> {
         }
         if path.is_dir() {
             let words = [path.into()];
-            let wanted = Wanted { recursive: self.recursive, extensions: self.extensions };
+            let wanted = self.wanted();
             return match batch::expand(&words, &wanted).for_batch(&words) {
                 Ok(inputs) => Ok(inputs.into_iter().map(Found::File).collect()),
                 Err((path, why)) => bail!("{}: {why}", path.display()),
@@ -129,7 +135,7 @@ impl Typed<'_> {
                 _ => Err(usage("`-` stands for stdin, which stands alone")),
             };
         }
-        let wanted = Wanted { recursive: self.recursive, extensions: self.extensions };
+        let wanted = self.wanted();
         let expand = |words: &[PathBuf]| -> Expanded { batch::expand(words, &wanted) };
         let mut found: Vec<(Found, Option<String>)> = match expand(words).for_batch(words) {
             Ok(inputs) => inputs.into_iter().map(|input| (Found::File(input), None)).collect(),
@@ -221,14 +227,17 @@ impl Source {
         }
     }
 
-    /// An item of a batch. Standard input hashes to nothing, since it is read once only.
-    pub fn item(&self) -> batch::Item<Self> {
+    /// An item of a batch.
+    ///
+    /// # Errors
+    /// Standard input that cannot be read.
+    pub fn item(&self) -> Result<batch::Item<Self>> {
         let content = match &self.what {
             What::Words(words) => Content::Bytes(words.clone().into_bytes()),
             What::File(path) => Content::File(path.clone()),
-            What::Stdin => Content::Bytes(Vec::new()),
+            What::Stdin => Content::Bytes(read_stdin()?),
         };
-        batch::Item { id: self.id.clone(), content, payload: self.clone() }
+        Ok(batch::Item { id: self.id.clone(), content, payload: self.clone() })
     }
 }
 

@@ -1,6 +1,8 @@
 //! A model's name, as typed, to something that is loaded.
 
-use anyhow::{Result, bail};
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, bail};
 use batch::Content;
 use cli::{ModelArgs, Progress};
 use hub::{Embedded, Location, Resolved, Want};
@@ -51,17 +53,58 @@ pub fn files(location: &Location, beside: &str) -> Result<Files> {
     }
 }
 
-/// What changes when the weights do: a hash of their bytes, or of the index of weights in several files.
+/// Whether there are weights under a usual name.
+pub fn has_weights(files: &Files) -> bool {
+    PLACES.iter().any(|name| files.has(name))
+}
+
+/// What changes when the weights do: a hash of their bytes; of weights in several files, of all of them.
 ///
 /// # Errors
 /// Files that are missing or cannot be read.
 pub fn identity(files: &Files) -> Result<String> {
     let weights = PLACES.into_iter().find(|name| files.has(name)).unwrap_or(PLACES[0]);
-    let content = match files {
-        Files::Dir(folder) => Content::File(folder.join(weights)),
-        files => Content::Bytes(files.read(weights, LIMIT)?),
+    let digest = |name: &str| -> Result<[u8; 32]> {
+        let content = match files {
+            Files::Dir(folder) => Content::File(folder.join(name)),
+            files => Content::Bytes(files.read(name, LIMIT)?),
+        };
+        content.digest().with_context(|| files.describe(name))
     };
-    Ok(content.digest()?.iter().map(|byte| format!("{byte:02x}")).collect())
+    let own = digest(weights)?;
+    if !weights.ends_with(".json") {
+        return Ok(hex(&own));
+    }
+    #[derive(serde::Deserialize)]
+    struct Index {
+        #[serde(default)]
+        weight_map: BTreeMap<String, String>,
+    }
+    let index: Index = files.json(weights)?;
+    let parts: BTreeSet<String> = index.weight_map.into_values().collect();
+    let mut all = own.to_vec();
+    for part in &parts {
+        all.extend(digest(part)?);
+    }
+    Ok(hex(&Content::Bytes(all).digest()?))
+}
+
+/// [`identity`] of a model that was found; the revision, where it has one, says as much without a look at the weights.
+///
+/// # Errors
+/// Files that are missing or cannot be read.
+pub fn identity_of(found: &Resolved) -> Result<String> {
+    match (&found.revision, &found.location) {
+        (Some(revision), _) => Ok(format!("{}@{revision}", found.name)),
+        (None, Location::File(path)) => {
+            Ok(hex(&Content::File(path.clone()).digest().with_context(|| path.display().to_string())?))
+        }
+        (None, location) => identity(&files(location, "its configuration")?),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Finds the model that was asked for and loads it behind a spinner.
@@ -109,10 +152,13 @@ mod tests {
         ));
         let there = files(&Location::Dir(folder.path().into()), "").unwrap();
         assert!(identity(&there).is_err());
-        std::fs::write(folder.path().join(PLACES[2]), "{}").unwrap();
+        std::fs::write(folder.path().join(PLACES[2]), r#"{"weight_map": {"a": "1.safetensors"}}"#).unwrap();
+        assert!(identity(&there).is_err());
+        std::fs::write(folder.path().join("1.safetensors"), "old").unwrap();
+        let of_old = identity(&there).unwrap();
+        std::fs::write(folder.path().join("1.safetensors"), "new").unwrap();
         let of_index = identity(&there).unwrap();
-        std::fs::write(folder.path().join(PLACES[0]), "{}").unwrap();
-        assert_eq!(identity(&there).unwrap(), of_index);
+        assert_ne!(of_index, of_old);
         std::fs::write(folder.path().join(PLACES[0]), "more").unwrap();
         assert_ne!(identity(&there).unwrap(), of_index);
         const INSIDE: &[(&str, &[u8])] = &[(PLACES[0], b"more")];

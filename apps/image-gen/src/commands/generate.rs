@@ -302,7 +302,7 @@ impl Run<'_> {
             "recipe": shared, "seed": args.compute.seed, "device": args.compute.device.to_string(),
             "told": !args.no_metadata,
         });
-        let recipe = batch::Recipe::new(&self.studio.weights, &options, SCHEMA)?;
+        let recipe = batch::Recipe::new(&self.studio.identity()?, &options, SCHEMA)?;
         let items: Vec<Item<Task>> = self
             .names(tasks)
             .into_iter()

@@ -20,8 +20,10 @@ pub struct Studio {
     pub model: Model,
     /// How it was found.
     pub found: Resolved,
-    /// What its weights hash to.
+    /// What its UNet's weights hash to.
     pub weights: String,
+    /// Another autoencoder than its own.
+    vae: Option<hub::Location>,
     /// Seconds that loading took.
     pub load_s: f64,
     progress: Progress,
@@ -61,7 +63,31 @@ impl Studio {
         let files = studio::model::files(&found.location, "model_index.json")?;
         let weights = studio::model::identity(&files.below("unet"))?;
         let load_s = began.elapsed().as_secs_f64();
-        Ok(Self { model, found, weights, load_s, progress: progress.clone() })
+        Ok(Self { model, found, weights, vae, load_s, progress: progress.clone() })
+    }
+
+    /// What changes when any weights do: the UNet's, those of text encoders, and those of the autoencoder.
+    ///
+    /// # Errors
+    /// Weights that cannot be read.
+    pub fn identity(&self) -> Result<String> {
+        let files = studio::model::files(&self.found.location, "model_index.json")?;
+        let mut all = vec![self.weights.clone()];
+        for part in ["text_encoder", "text_encoder_2", "vae"].map(|part| files.below(part)) {
+            if studio::model::has_weights(&part) {
+                all.push(studio::model::identity(&part)?);
+            }
+        }
+        if let Some(place) = &self.vae {
+            let files = studio::model::files(place, "config.json")?;
+            let inside = files.below("vae");
+            all.push(studio::model::identity(if studio::model::has_weights(&inside) {
+                &inside
+            } else {
+                &files
+            })?);
+        }
+        Ok(all.join(" "))
     }
 
     /// Draws what a recipe says, behind a bar.

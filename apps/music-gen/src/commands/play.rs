@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use batch::{Content, Item, Recipe};
 use cli::{Exit, Progress, Prompt, StdoutClosed, Timings, print_bytes, print_json, print_path, usage};
 use hub::Resolved;
@@ -297,7 +297,7 @@ impl Session<'_> {
     }
 
     fn to_folder(&self, tasks: &[Task], folder: &Path) -> Result<Exit> {
-        let recipe = self.recipe()?;
+        let recipe = self.recipe(tasks)?;
         let item = |task: &Task| Item {
             id: task.name.clone(),
             content: match &task.given {
@@ -315,15 +315,19 @@ impl Session<'_> {
         Ok(outcome.exit)
     }
 
-    fn recipe(&self) -> Result<Recipe> {
+    fn recipe(&self, tasks: &[Task]) -> Result<Recipe> {
         let (args, playing) = (self.args, &self.args.playing);
         let melody = playing.melody.as_ref().map(|path| match path.as_os_str() == "-" {
-            true => Ok(vec![]),
-            false => Content::File(path.clone()).digest().map(|digest| digest.to_vec()),
+            true => Ok(cli::read_stdin()?),
+            false => Ok::<_, Error>(Content::File(path.clone()).digest()?.to_vec()),
         });
+        // elsewhere the prompt is what an item is made from
+        let mut continued: Vec<&str> =
+            tasks.iter().filter(|task| task.given.is_some()).map(|task| task.prompt.as_str()).collect();
+        continued.dedup();
         let sampling = self.sampling(0);
         let options = serde_json::json!({
-            "prompts": args.prompts, "text": args.text, "seconds": playing.seconds, "guidance": playing.guidance,
+            "continued": continued, "seconds": playing.seconds, "guidance": playing.guidance,
             "start": playing.start, "picture": playing.picture, "melody": melody.transpose()?, "seed": args.compute.seed,
             "finish": args.finish.finish(), "sampling": sampling, "device": args.compute.device.to_string(),
             "dtype": args.compute.dtype.to_string(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use batch::Recipe;
+use batch::{FileSet, Recipe};
 use cli::{Exit, Progress, Source, Target, Timings, Typed, What, print_json, print_line, print_text, usage};
 use hub::Resolved;
 use media::subtitles::Layout;
@@ -106,8 +106,9 @@ fn sources(args: &TranscribeArgs) -> Result<Vec<Source>> {
         }
         return Ok(vec![Source::stdin()]);
     }
-    let (recursive, extensions) = (args.recursive, EXTENSIONS);
-    let sources = Typed { list, recursive, extensions, ..Typed::default() }.files(&args.inputs)?;
+    let (recursive, extensions, out) = (args.recursive, EXTENSIONS, args.output.folder());
+    let without = out.as_deref();
+    let sources = Typed { list, recursive, extensions, without, ..Typed::default() }.files(&args.inputs)?;
     if args.raw_rate.is_some() && sources.iter().all(|source| source.what != What::Stdin) {
         return Err(usage("--raw-rate is for stdin: give `-`"));
     }
@@ -162,7 +163,7 @@ impl Run<'_> {
                 // seconds, so that the rate is how many times as fast it goes
                 Event::Frames(done) => bar.set(done as u64 / 100),
             }
-            if cli::interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            ControlFlow::Continue(())
         })?;
         bar.finish();
         Ok(Heard { transcript, duration: sound.seconds(), seconds: began.elapsed().as_secs_f64() })
@@ -213,21 +214,20 @@ impl Run<'_> {
             "request": format!("{:?}", super::request(self.args, &self.model, 0)), "seed": self.args.compute.seed,
             "formats": format!("{formats:?}"), "layout": format!("{:?}", self.layout),
             "device": self.args.compute.device.to_string(), "dtype": self.args.compute.dtype.to_string(),
-            "revision": self.found.revision, "raw": (self.args.raw_rate, self.args.raw_channels),
+            "raw": (self.args.raw_rate, self.args.raw_channels),
             "damaged": self.args.damaged,
         });
-        let recipe = Recipe::new(&self.found.name, &options, SCHEMA)?;
-        let items: Vec<_> = sources.iter().map(Source::item).collect();
+        let recipe = Recipe::new(&studio::model::identity_of(&self.found)?, &options, SCHEMA)?;
+        let items = sources.iter().map(Source::item).collect::<Result<Vec<_>>>()?;
         let at = (&self.args.output, &self.args.shares, self.found.location.bytes());
         let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "written", |job| {
             let heard = self.hear(&job.item.payload, &mut |_| true)?;
-            let mut written = Vec::new();
+            let mut files = FileSet::new(job.replace);
             for format in formats {
-                let path = job.output(format.extension());
                 let text = write(&heard.transcript, *format, &self.layout);
-                batch::write_bytes(&path, text.as_bytes(), job.replace)?;
-                written.push(path);
+                files.add(job.output(format.extension()), |file| file.write_all(text.as_bytes()))?;
             }
+            let written: Vec<PathBuf> = files.commit()?.into_iter().map(|(path, _)| path).collect();
             let told = match self.args.output.talk.json {
                 true => print_json(&self.line(&job.item.payload, &heard, written.clone())),
                 false => written.iter().try_for_each(cli::print_path),

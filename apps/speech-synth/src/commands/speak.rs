@@ -2,12 +2,12 @@
 
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use ::speech_synth::{Request, Said, Voice, Word, Writing, speak};
 use anyhow::{Context, Error, Result, bail};
-use batch::Recipe;
+use batch::{FileSet, Recipe};
 use cli::{Exit, Progress, Source, StdoutClosed, Timings, What, print_json, print_path};
 use hub::Resolved;
 use serde::Serialize;
@@ -227,31 +227,62 @@ impl Run<'_> {
             self.progress.status(format!("stopped; {} holds the {seconds:.1} s until then", path.display()));
         }
         let outputs: Vec<&Path> = [Some(path), times].into_iter().flatten().collect();
+        self.tell_files(source, &made, &outputs)?;
+        Ok(made)
+    }
+
+    fn tell_files(&self, source: &Source, made: &Made, outputs: &[&Path]) -> Result<()> {
         let told = match self.args.output.talk.json {
-            true => self.print_line(source, &made, &outputs),
+            true => self.print_line(source, made, outputs),
             false => outputs.iter().try_for_each(print_path),
         };
         // The files are what counts: the rest is written though nobody reads their names.
         told.or_else(|error| if error.is::<StdoutClosed>() { Ok(()) } else { Err(error) })?;
-        self.tell(&made);
-        Ok(made)
+        self.tell(made);
+        Ok(())
+    }
+
+    /// Speaks into files of a folder, where nothing stands that is not whole; nothing where Ctrl-C stopped it.
+    fn whole(
+        &self,
+        source: &Source,
+        path: &Path,
+        times: Option<&Path>,
+        force: bool,
+    ) -> Result<Option<Vec<PathBuf>>> {
+        let (mut files, mut made) = (FileSet::new(force), None);
+        let spoken = files.add(path, |writer| {
+            let mut sink = Sink::new(self.form, Place::File(writer.get_ref()))?;
+            let mut found = self.speak(source, &mut sink)?;
+            if let Some(error) = found.broken.take() {
+                return Err(error);
+            }
+            sink.close()?;
+            made = Some(found);
+            Ok::<_, Error>(())
+        });
+        spoken.map_err(told)?;
+        let Some(made) = made.filter(|made| made.said.whole) else { return Ok(None) };
+        if let Some(times) = times {
+            let bytes = bytes(Kind::of(times)?, &made.sentences)?;
+            files.add(times, |file| file.write_all(&bytes))?;
+        }
+        let written: Vec<PathBuf> = files.commit()?.into_iter().map(|(path, _)| path).collect();
+        let outputs: Vec<&Path> = written.iter().map(PathBuf::as_path).collect();
+        self.tell_files(source, &made, &outputs)?;
+        Ok(Some(written))
     }
 
     /// What an earlier run has done is skipped, what fails is told and the rest finished.
     fn to_folder(&self, sources: &[Source], folder: &Path) -> Result<Exit> {
         let recipe = self.recipe()?;
-        let items: Vec<_> = sources.iter().map(Source::item).collect();
+        let items = sources.iter().map(Source::item).collect::<Result<Vec<_>>>()?;
         let kind = self.args.subtitles.as_deref().map(Kind::of).transpose()?;
         let at = (&self.args.output, &self.args.shares, self.found.location.bytes());
         let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "spoken", |job| {
             let path = job.output(extension(self.form.format));
             let times = kind.map(|kind| job.output(kind.extension()));
-            let made = self.to_file(&job.item.payload, &path, times.as_deref(), job.replace)?;
-            match made.broken {
-                Some(error) => Err(error),
-                None if made.said.whole => Ok(Some([path].into_iter().chain(times).collect())),
-                None => Ok(None),
-            }
+            self.whole(&job.item.payload, &path, times.as_deref(), job.replace)
         })?;
         Ok(outcome.exit)
     }

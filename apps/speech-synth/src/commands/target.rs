@@ -44,8 +44,13 @@ pub fn paragraphs(source: &Source) -> Result<Vec<String>> {
 /// # Errors
 /// Names of files that are not there, and stdin twice.
 pub fn sources(args: &SpeakArgs) -> Result<Vec<Source>> {
-    let (recursive, extensions) = (args.recursive, EXTENSIONS);
-    let typed = Typed { recursive, extensions, ..args.shares.typed(&args.inputs, &args.text) };
+    let (recursive, extensions, out) = (args.recursive, EXTENSIONS, args.output.folder());
+    let typed = Typed {
+        recursive,
+        extensions,
+        without: out.as_deref(),
+        ..args.shares.typed(&args.inputs, &args.text)
+    };
     let mut sources = typed.sources()?;
     if sources.is_empty() && cli::stdin_is_piped() {
         sources.push(Source::stdin());

@@ -268,15 +268,16 @@ impl Run<'_> {
         let options = serde_json::json!({
             "request": format!("{request:?}"), "seed": self.args.compute.seed, "raw": self.args.raw,
             "system": self.args.system, "device": self.args.compute.device.to_string(),
-            "dtype": self.args.compute.dtype.to_string(), "revision": self.found.revision,
-            "json_schema": self.args.json_schema, "regex": self.args.regex,
+            "dtype": self.args.compute.dtype.to_string(), "regex": self.args.regex,
+            "json_schema": self.args.json_schema.as_deref().map(schema).transpose()?,
+            "messages": self.args.messages.is_some(),
         });
-        let recipe = Recipe::new(&self.found.name, &options, SCHEMA)?;
+        let recipe = Recipe::new(&studio::model::identity_of(&self.found)?, &options, SCHEMA)?;
         let item = |task: &Task| {
-            let Item { content, .. } = task.source.item();
-            Item { id: task.id.clone(), content, payload: task.clone() }
+            let Item { content, .. } = task.source.item()?;
+            Ok(Item { id: task.id.clone(), content, payload: task.clone() })
         };
-        let items: Vec<Item<Task>> = tasks.iter().map(item).collect();
+        let items = tasks.iter().map(item).collect::<Result<Vec<Item<Task>>>>()?;
         let at = (&self.args.output, &self.args.shares, self.found.location.bytes());
         let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "written", |job| {
             self.to_file(&job.item.payload, &job.output("txt"), job.replace).map(Some)

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use ::translate::detect::detect;
@@ -36,6 +37,8 @@ struct Loaded {
 struct Run<'a> {
     args: &'a TranslateArgs,
     models: Vec<Loaded>,
+    /// What decides an outcome beside the input, once it was asked for: weights are hashed for it.
+    recipe: OnceLock<Recipe>,
     progress: Progress,
     load_s: f64,
 }
@@ -96,7 +99,10 @@ pub fn run(args: &TranslateArgs) -> Result<Exit> {
     let progress = Progress::new(&args.output.talk);
     let began = Instant::now();
     let models = models(args, &sources, &progress)?;
-    let run = Run { args, models, progress, load_s: began.elapsed().as_secs_f64() };
+    let load_s = began.elapsed().as_secs_f64();
+    let run = Run { args, models, recipe: OnceLock::new(), progress, load_s };
+    // of a long document, what is done when Ctrl-C comes is kept
+    cli::stop_gently();
     match target {
         Target::Folder(folder) => run.to_folder(&sources, &folder),
         Target::File(path) => run.to_file(&sources[0], &path, args.output.force).map(|made| match made {
@@ -108,8 +114,13 @@ pub fn run(args: &TranslateArgs) -> Result<Exit> {
 }
 
 fn sources(args: &TranslateArgs) -> Result<Vec<Source>> {
-    let (recursive, extensions) = (args.recursive, EXTENSIONS);
-    let typed = Typed { recursive, extensions, ..args.shares.typed(&args.inputs, &args.text) };
+    let (recursive, extensions, out) = (args.recursive, EXTENSIONS, args.output.folder());
+    let typed = Typed {
+        recursive,
+        extensions,
+        without: out.as_deref(),
+        ..args.shares.typed(&args.inputs, &args.text)
+    };
     let mut sources = typed.sources()?;
     if sources.is_empty() {
         if !cli::stdin_is_piped() {
@@ -323,18 +334,22 @@ impl Run<'_> {
     }
 
     /// What decides the outcome, beside the input.
-    fn recipe(&self) -> Result<Recipe> {
+    fn recipe(&self) -> Result<&Recipe> {
+        if let Some(recipe) = self.recipe.get() {
+            return Ok(recipe);
+        }
         let directions: Vec<&Direction> = self.models.iter().map(|loaded| &loaded.hop.direction).collect();
         let requests: Vec<String> =
             self.models.iter().map(|loaded| format!("{:?}", loaded.hop.request)).collect();
-        let names: Vec<&str> = self.models.iter().map(|loaded| loaded.found.name.as_str()).collect();
-        let revisions: Vec<_> = self.models.iter().map(|loaded| loaded.found.revision.as_deref()).collect();
+        let identity = |loaded: &Loaded| studio::model::identity_of(&loaded.found);
+        let models = self.models.iter().map(identity).collect::<Result<Vec<String>>>()?;
         let options = serde_json::json!({
-            "directions": format!("{directions:?}"), "requests": requests, "revisions": revisions,
+            "directions": format!("{directions:?}"), "requests": requests,
             "format": format!("{:?}", self.args.format), "options": format!("{:?}", self.options()),
             "device": self.args.compute.device.to_string(), "dtype": self.args.compute.dtype.to_string(),
         });
-        Ok(Recipe::new(&names.join(" "), &options, SCHEMA)?)
+        let recipe = Recipe::new(&models.join(" "), &options, SCHEMA)?;
+        Ok(self.recipe.get_or_init(|| recipe))
     }
 
     fn to_stdout(&self, sources: &[Source]) -> Result<Exit> {
@@ -387,15 +402,16 @@ impl Run<'_> {
     /// What an earlier run has done is skipped, what fails is told and the rest finished.
     fn to_folder(&self, sources: &[Source], folder: &Path) -> Result<Exit> {
         let recipe = self.recipe()?;
-        let items: Vec<_> = sources.iter().map(Source::item).collect();
+        let items = sources.iter().map(Source::item).collect::<Result<Vec<_>>>()?;
         let weights = self.models.iter().map(|loaded| loaded.found.location.bytes()).sum();
         let at = (&self.args.output, &self.args.shares, weights);
-        let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "written", |job| {
+        let outcome = cli::each_in(folder, &items, recipe, at, &self.progress, "written", |job| {
             let source = &job.item.payload;
             let extension = match &source.what {
-                What::File(path) => path.extension().unwrap_or_default().to_string_lossy().into_owned(),
-                _ => "txt".into(),
+                What::File(path) => path.extension(),
+                _ => None,
             };
+            let extension = extension.map_or("txt".into(), |extension| extension.to_string_lossy());
             let path = self.to_file(source, &job.output(&extension), job.replace)?;
             Ok(path.map(|path| vec![path]))
         })?;
