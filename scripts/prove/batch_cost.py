@@ -55,10 +55,14 @@ def main():
         for place, what in [(1, "one at a time"), (2, "several at a time")]:
             ratios = sorted(times[place] / times[0] for times in pairs)
             print(f"into a folder, {what} / to stdout: {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+        usual = statistics.median(times[2] / times[0] for times in pairs)
+        assert usual < 1.02, f"files and journal cost {usual - 1:.1%}"
         shutil.rmtree(folder / "in")
         command = translate(folder, args.many)
         _, most = into_folder(command, folder)
         print(f"peak memory: {memory:.0f} MB of {args.items} items, {most:.0f} MB of {args.many}")
+        # words that the tokenizer has not met yet take some
+        assert most < 1.3 * memory, "memory grows with the items"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -84,6 +84,25 @@ fn every_script_explains_itself_and_refuses_nothing_at_all() {
 }
 
 #[test]
+fn a_script_is_found_through_a_link_and_beside_its_program() {
+    let folder = folder("linked");
+    // the first on the PATH is the script itself
+    let link = folder.join("convert-checkpoint");
+    std::os::unix::fs::symlink(root().join("scripts/convert-checkpoint"), &link).unwrap();
+    let target = apps().parent().unwrap().to_path_buf();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let kind = apps().file_name().unwrap().to_string_lossy().into_owned();
+    // where the checkout's target folder is looked into, the program is found
+    let mut command = Command::new(&link);
+    command.arg("nowhere.bin").env_remove("ATELIER_BIN").env("PATH", path).env("CARGO_TARGET_DIR", target);
+    let output = command.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    let is_built = ["debug", "release"].contains(&kind.as_str());
+    assert!(!is_built || told.contains("nowhere.bin"), "{told}");
+    assert_ne!(output.status.code(), Some(0));
+}
+
+#[test]
 fn a_folder_of_sound_becomes_text() {
     let folder = folder("transcribe");
     copy("speech/digits.wav", folder.join("in/a b/digits.wav"));
@@ -133,6 +152,11 @@ fn a_book_becomes_a_sound_a_chapter() {
             .flatten()
             .all(|entry| { !entry.file_name().to_string_lossy().starts_with('.') })
     );
+    // a name that awk would take for more than a name; a chapter that is no more is not read again
+    std::fs::write(folder.join("a=b.txt"), &book[..book.find("CHAPTER II").unwrap()]).unwrap();
+    let words = words.map(|word| if word == "book.txt" { "a=b.txt" } else { word });
+    assert!(done(&folder, "audiobook", &words).contains("1 spoken, 1 done before"));
+    assert!(!folder.join("out/text/02.txt").exists() && folder.join("out/02.flac").exists());
     std::fs::write(folder.join("empty.txt"), "\n").unwrap();
     assert_eq!(run_with(&folder, "audiobook", &["empty.txt", "none"], &[]).status.code(), Some(1));
 }

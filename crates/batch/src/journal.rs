@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +153,14 @@ pub(crate) fn all_in(folder: &Path) -> io::Result<Vec<(PathBuf, Option<Shard>)>>
     Ok(found)
 }
 
+/// Whether another process has the lock for longer than a look at how far it is takes.
+fn is_held(lock: impl Fn() -> Result<(), TryLockError>) -> bool {
+    (0..10).all(|tries| {
+        std::thread::sleep(Duration::from_millis(10 * u64::from(tries > 0)));
+        matches!(lock(), Err(TryLockError::WouldBlock))
+    })
+}
+
 /// Whether an output lies there as it was written.
 pub(crate) fn is_there(folder: &Path, output: &Output) -> bool {
     std::fs::metadata(folder.join(&output.path))
@@ -180,7 +189,7 @@ impl Journal {
         let mut file =
             File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
         // Where the file system has no locks, nothing warns of a second run.
-        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+        if is_held(|| file.try_lock()) {
             return Err(JournalError::Busy(folder.to_path_buf()));
         }
         let Read { entries: items, whole, .. } = read(&mut file, &path)?;
@@ -195,7 +204,7 @@ impl Journal {
             let mut file = File::open(&other).map_err(io)?;
             let of = |part: Option<Shard>| part.map_or(1, |part| part.count);
             let overlaps = part.is_none() || shard.is_none() || of(part) != of(shard);
-            if overlaps && matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+            if overlaps && is_held(|| file.try_lock_shared()) {
                 return Err(JournalError::Busy(folder.to_path_buf()));
             }
             others.push(read(&mut file, &other)?.entries);
