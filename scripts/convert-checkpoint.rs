@@ -5,17 +5,22 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use candle_core::DType;
-use clap::Parser;
 use clap::builder::PossibleValuesParser;
+use clap::{Parser, Subcommand};
+use cli::{CompletionsCommand, ManCommand};
 use models::checkpoint::{Checkpoint, Files, save_weights};
 use serde_json::json;
 
 /// Converts a checkpoint of PyTorch to safetensors; its pickle is read for tensors alone, and nothing in it is executed
 #[derive(Parser)]
 #[command(name = "convert-checkpoint", version)]
+#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// A file that torch.save wrote (.bin, .pt, .pth, .ckpt), or a folder with pytorch_model.bin or its index
-    input: PathBuf,
+    #[arg(required = true)]
+    input: Option<PathBuf>,
     /// The file to write [default: the input's name with .safetensors, in a folder model.safetensors]
     output: Option<PathBuf>,
     /// Convert floats to this; whole numbers and flags stay as they are
@@ -29,24 +34,38 @@ struct Args {
     json: bool,
 }
 
+#[derive(Subcommand)]
+enum Verb {
+    /// Print a completion script for a shell
+    Completions(CompletionsCommand),
+    /// Print the manual page
+    Man(ManCommand),
+}
+
 fn main() -> ExitCode {
     cli::start();
     cli::report(run(&cli::parse()))
 }
 
 fn run(args: &Args) -> Result<()> {
-    let folder = args.input.is_dir();
-    let checkpoint = if folder {
-        Checkpoint::open(Files::Dir(args.input.clone()))?
-    } else {
-        Checkpoint::open_file(&args.input)?
-    };
+    match (&args.verb, &args.input) {
+        (Some(Verb::Completions(completions)), _) => completions.run::<Args>(),
+        (Some(Verb::Man(man)), _) => man.run::<Args>(),
+        (None, Some(input)) => convert(args, input),
+        (None, None) => Ok(()),
+    }
+}
+
+fn convert(args: &Args, input: &Path) -> Result<()> {
+    let folder = input.is_dir();
+    let checkpoint =
+        if folder { Checkpoint::open(Files::Dir(input.into()))? } else { Checkpoint::open_file(input)? };
     if args.list {
         return list(&checkpoint, args.json);
     }
     let output = args.output.clone().unwrap_or_else(|| match folder {
-        true => args.input.join("model.safetensors"),
-        false => args.input.with_extension("safetensors"),
+        true => input.join("model.safetensors"),
+        false => input.with_extension("safetensors"),
     });
     check(&output)?;
     let dtype = args.dtype.as_deref().map(|name| match name {

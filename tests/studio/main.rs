@@ -71,3 +71,10 @@ fn what_cannot_be_is_said() {
     refused(&[&golden("module.pt").display().to_string(), &here("out.safetensors")], 1, "state_dict()");
     assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 }
+
+#[test]
+fn it_has_a_manual_and_completions() {
+    assert!(done(&["man"]).contains("convert-checkpoint"));
+    assert!(done(&["completions", "bash"]).contains("--dtype"));
+    refused(&[], 2, "INPUT");
+}

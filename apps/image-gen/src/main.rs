@@ -7,36 +7,22 @@ use ::cli::Exit;
 
 use crate::cli::{Cli, Verb};
 
-/// The built-in model: the files of its folder.
-const EMBEDDED: Option<hub::Embedded> = if cfg!(feature = "embedded") { Some(embedded::FILES) } else { None };
-
-mod embedded {
-    #[cfg(feature = "embedded")]
-    macro_rules! file {
-        ($name:literal) => {
-            ($name, include_bytes!(concat!("../../../shared/models/image-gen/", $name)) as &[u8])
-        };
-    }
-
-    /// Licence and card travel with the weights.
-    #[cfg(feature = "embedded")]
-    pub const FILES: hub::Embedded = &[
-        file!("model_index.json"),
-        file!("scheduler/scheduler_config.json"),
-        file!("text_encoder/config.json"),
-        file!("text_encoder/model.safetensors"),
-        file!("tokenizer/vocab.json"),
-        file!("tokenizer/merges.txt"),
-        file!("tokenizer/tokenizer_config.json"),
-        file!("tokenizer/special_tokens_map.json"),
-        file!("unet/config.json"),
-        file!("unet/diffusion_pytorch_model.safetensors"),
-        file!("README.md"),
-        file!("LICENSE"),
-    ];
-    #[cfg(not(feature = "embedded"))]
-    pub const FILES: hub::Embedded = &[];
-}
+/// The built-in model: the files of its folder, with licence and card.
+const EMBEDDED: Option<hub::Embedded> = hub::embedded!(
+    "../../../shared/models/image-gen/":
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "tokenizer/vocab.json",
+    "tokenizer/merges.txt",
+    "tokenizer/tokenizer_config.json",
+    "tokenizer/special_tokens_map.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+    "README.md",
+    "LICENSE",
+);
 
 fn main() -> std::process::ExitCode {
     ::cli::start();

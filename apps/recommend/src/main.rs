@@ -7,29 +7,15 @@ use ::cli::Exit;
 
 use crate::cli::{Cli, Verb};
 
-/// The built-in model: the files of its folder.
-const EMBEDDED: Option<hub::Embedded> = if cfg!(feature = "embedded") { Some(embedded::FILES) } else { None };
-
-mod embedded {
-    #[cfg(feature = "embedded")]
-    macro_rules! file {
-        ($name:literal) => {
-            ($name, include_bytes!(concat!("../../../shared/models/recommend/", $name)) as &[u8])
-        };
-    }
-
-    /// Licence and card travel with the weights.
-    #[cfg(feature = "embedded")]
-    pub const FILES: hub::Embedded = &[
-        file!("config.json"),
-        file!("items.csv"),
-        file!("model.safetensors"),
-        file!("README.md"),
-        file!("LICENSE"),
-    ];
-    #[cfg(not(feature = "embedded"))]
-    pub const FILES: hub::Embedded = &[];
-}
+/// The built-in model: the files of its folder, with licence and card.
+const EMBEDDED: Option<hub::Embedded> = hub::embedded!(
+    "../../../shared/models/recommend/":
+    "config.json",
+    "items.csv",
+    "model.safetensors",
+    "README.md",
+    "LICENSE",
+);
 
 fn main() -> std::process::ExitCode {
     ::cli::start();

@@ -7,33 +7,19 @@ use ::cli::Exit;
 
 use crate::cli::{Cli, Verb};
 
-/// The built-in voice: the files of its folder.
-const EMBEDDED: Option<hub::Embedded> = if cfg!(feature = "embedded") { Some(embedded::FILES) } else { None };
-
-mod embedded {
-    #[cfg(feature = "embedded")]
-    macro_rules! file {
-        ($name:literal) => {
-            ($name, include_bytes!(concat!("../../../shared/models/speech-synth/", $name)) as &[u8])
-        };
-    }
-
-    /// Licence and card travel with the weights, what spells English with the voice.
-    #[cfg(feature = "embedded")]
-    pub const FILES: hub::Embedded = &[
-        file!("config.json"),
-        file!("model.safetensors"),
-        file!("README.md"),
-        file!("LICENSE"),
-        file!("g2p/words.bin"),
-        file!("g2p/config.json"),
-        file!("g2p/model.safetensors"),
-        file!("g2p/README.md"),
-        file!("g2p/LICENSE"),
-    ];
-    #[cfg(not(feature = "embedded"))]
-    pub const FILES: hub::Embedded = &[];
-}
+/// The built-in voice: the files of its folder, with licence and card.
+const EMBEDDED: Option<hub::Embedded> = hub::embedded!(
+    "../../../shared/models/speech-synth/":
+    "config.json",
+    "model.safetensors",
+    "README.md",
+    "LICENSE",
+    "g2p/words.bin",
+    "g2p/config.json",
+    "g2p/model.safetensors",
+    "g2p/README.md",
+    "g2p/LICENSE",
+);
 
 fn main() -> std::process::ExitCode {
     ::cli::start();

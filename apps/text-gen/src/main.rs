@@ -7,31 +7,17 @@ use ::cli::Exit;
 
 use crate::cli::{Cli, Verb};
 
-/// The built-in model: the files of its folder.
-const EMBEDDED: Option<hub::Embedded> = if cfg!(feature = "embedded") { Some(embedded::FILES) } else { None };
-
-mod embedded {
-    #[cfg(feature = "embedded")]
-    macro_rules! file {
-        ($name:literal) => {
-            ($name, include_bytes!(concat!("../../../shared/models/text-gen/", $name)) as &[u8])
-        };
-    }
-
-    /// Licence and card travel with the weights.
-    #[cfg(feature = "embedded")]
-    pub const FILES: hub::Embedded = &[
-        file!("config.json"),
-        file!("generation_config.json"),
-        file!("tokenizer.json"),
-        file!("tokenizer_config.json"),
-        file!("model.safetensors"),
-        file!("README.md"),
-        file!("LICENSE"),
-    ];
-    #[cfg(not(feature = "embedded"))]
-    pub const FILES: hub::Embedded = &[];
-}
+/// The built-in model: the files of its folder, with licence and card.
+const EMBEDDED: Option<hub::Embedded> = hub::embedded!(
+    "../../../shared/models/text-gen/":
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "model.safetensors",
+    "README.md",
+    "LICENSE",
+);
 
 fn main() -> std::process::ExitCode {
     ::cli::start();

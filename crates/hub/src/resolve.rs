@@ -14,6 +14,20 @@ use crate::wants::{Want, select};
 /// A model that is part of the binary: file names and bytes.
 pub type Embedded = &'static [(&'static str, &'static [u8])];
 
+/// The files of a folder, `embedded!("../folder/": "name", ...)`, built into the binary where its feature `embedded` is on; else
+/// nothing.
+#[macro_export]
+macro_rules! embedded {
+    ($folder:literal: $($name:literal),+ $(,)?) => {{
+        #[cfg(feature = "embedded")]
+        const FILES: Option<$crate::Embedded> =
+            Some(&[$(($name, include_bytes!(concat!($folder, $name)) as &[u8])),+]);
+        #[cfg(not(feature = "embedded"))]
+        const FILES: Option<$crate::Embedded> = None;
+        FILES
+    }};
+}
+
 /// Where a model's files are.
 #[derive(Clone, Debug)]
 pub enum Location {
