@@ -87,6 +87,17 @@ fn the_same_comes_through_stdin_with_and_without_a_header() {
     let raw = [&["--raw-rate", "16000"], &words[..]].concat();
     assert_eq!(done(&fed(&folder, &raw, &wav[44..])), file);
     assert!(!file.trim().is_empty());
+    // into a folder it is done once, and again where it is another sound
+    let into = [&words[..], &["-o", "out/"]].concat();
+    let said = |wav: &[u8]| {
+        let output = fed(&folder, &into, wav);
+        done(&output);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(said(&wav).contains("1 written, 0 done before"));
+    assert_eq!(std::fs::read_to_string(folder.join("out/text-1.txt")).unwrap().trim(), file.trim());
+    assert!(said(&wav).contains("0 written, 1 done before"));
+    assert!(said(&[&wav[..wav.len() - 2], &[1, 0]].concat()).contains("1 written, 0 done before"));
 }
 
 #[test]

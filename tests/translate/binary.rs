@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{done, folder, golden, lines, translate};
+use crate::{done, fed, folder, golden, lines, translate};
 
 #[test]
 fn help_is_as_it_was() {
@@ -190,4 +190,6 @@ fn a_text_in_another_language_is_told() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("this is french") && !said.contains("looks like"), "{said}");
+    let piped = fed(&folder, &[&["--from", "auto"], &words[..words.len() - 1], &["-"]].concat(), text);
+    assert_eq!(done(&piped).trim(), String::from_utf8_lossy(&output.stdout).trim());
 }

@@ -26,7 +26,12 @@ impl Content {
             Self::Bytes(bytes) => hash.update(bytes),
             Self::File(path) => {
                 // Asked before it is opened: opening a pipe would wait for its writer.
-                if !std::fs::metadata(path)?.is_file() {
+                let there = std::fs::metadata(path)?;
+                if there.is_dir() {
+                    // one that cannot be looked into says so
+                    std::fs::read_dir(path)?;
+                }
+                if !there.is_file() {
                     return Err(io::Error::other("not an ordinary file"));
                 }
                 let mut file = File::open(path)?;

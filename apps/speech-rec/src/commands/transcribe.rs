@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use batch::{FileSet, Recipe};
+use batch::{Content, FileSet, Item, Recipe};
 use cli::{Exit, Progress, Source, Target, Timings, Typed, What, print_json, print_line, print_text, usage};
 use hub::Resolved;
 use media::subtitles::Layout;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use speech_rec::corpus::EXTENSIONS;
 use speech_rec::sound::{Raw, Reading, Sound};
 use speech_rec::{Event, Model, Transcript, transcribe};
+use tempfile::NamedTempFile;
 
 use crate::cli::{Format, TranscribeArgs};
 use crate::output::write;
@@ -27,6 +29,8 @@ struct Run<'a> {
     found: Resolved,
     seed: u64,
     layout: Layout,
+    /// Stdin as a file, once it was read.
+    spooled: OnceLock<NamedTempFile>,
     progress: Progress,
     load_s: f64,
 }
@@ -87,7 +91,8 @@ pub fn run(args: &TranscribeArgs) -> Result<Exit> {
         max_words_per_line: args.max_words.map(usize::from),
         highlight_words: args.highlight_words,
     };
-    let run = Run { args, model, found, seed, layout, progress, load_s };
+    let spooled = OnceLock::new();
+    let run = Run { args, model, found, seed, layout, spooled, progress, load_s };
     match target {
         Target::Folder(folder) => run.to_folder(&sources, &formats, &folder),
         Target::File(path) => run.to_file(&sources[0], formats[0], &path),
@@ -140,11 +145,10 @@ impl Run<'_> {
     fn hear(&self, source: &Source, on_text: &mut dyn FnMut(&str) -> bool) -> Result<Heard> {
         let began = Instant::now();
         let spinner = self.progress.spinner("reading the sound");
-        let spooled = if source.what == What::Stdin { Some(spool()?) } else { None };
-        let path = match (&source.what, &spooled) {
-            (What::File(path), _) => path,
-            (_, Some(file)) => file.path(),
-            _ => bail!("this takes files"),
+        let path = match &source.what {
+            What::File(path) => path,
+            What::Stdin => self.stdin()?,
+            What::Words(_) => bail!("this takes files"),
         };
         let raw = self.args.raw_rate.map(|rate| Raw { rate, channels: self.args.raw_channels });
         let reading = Reading { raw, damaged: self.args.damaged };
@@ -167,6 +171,16 @@ impl Run<'_> {
         })?;
         bar.finish();
         Ok(Heard { transcript, duration: sound.seconds(), seconds: began.elapsed().as_secs_f64() })
+    }
+
+    /// Stdin as a file, since it is heard twice, and may be long.
+    fn stdin(&self) -> Result<&Path> {
+        if self.spooled.get().is_none() {
+            let file = spool()?;
+            // one thread reads stdin
+            let _ = self.spooled.set(file);
+        }
+        self.spooled.get().map(NamedTempFile::path).context("stdin was not kept")
     }
 
     fn to_stdout(&self, sources: &[Source], format: Format) -> Result<Exit> {
@@ -218,7 +232,14 @@ impl Run<'_> {
             "damaged": self.args.damaged,
         });
         let recipe = Recipe::new(&studio::model::identity_of(&self.found)?, &options, SCHEMA)?;
-        let items = sources.iter().map(Source::item).collect::<Result<Vec<_>>>()?;
+        let item = |source: &Source| match source.what {
+            What::Stdin => {
+                let content = Content::Bytes(Content::File(self.stdin()?.to_path_buf()).digest()?.to_vec());
+                Ok(Item { id: source.id.clone(), content, payload: source.clone() })
+            }
+            _ => source.item(),
+        };
+        let items = sources.iter().map(item).collect::<Result<Vec<_>>>()?;
         let at = (&self.args.output, &self.args.shares, self.found.location.bytes());
         let outcome = cli::each_in(folder, &items, &recipe, at, &self.progress, "written", |job| {
             let heard = self.hear(&job.item.payload, &mut |_| true)?;
@@ -264,12 +285,11 @@ impl Run<'_> {
     }
 }
 
-/// Stdin as a file, since it is heard twice.
-fn spool() -> Result<tempfile::NamedTempFile> {
+fn spool() -> Result<NamedTempFile> {
     if std::io::IsTerminal::is_terminal(&std::io::stdin()) {
         return Err(usage("stdin is a terminal: pipe the sound in, or name a file"));
     }
-    let mut file = tempfile::NamedTempFile::new().context("cannot keep stdin on disk")?;
+    let mut file = NamedTempFile::new().context("cannot keep stdin on disk")?;
     std::io::copy(&mut std::io::stdin().lock(), &mut file).context("cannot read stdin")?;
     file.flush().context("cannot keep stdin on disk")?;
     Ok(file)

@@ -137,14 +137,7 @@ fn sources(args: &TranslateArgs) -> Result<Vec<Source>> {
 fn models(args: &TranslateArgs, sources: &[Source], progress: &Progress) -> Result<Vec<Loaded>> {
     let from = match args.from.as_deref() {
         Some("auto") => {
-            let text = match &sources[0].what {
-                What::Words(words) => words.clone(),
-                What::File(path) => {
-                    String::from_utf8_lossy(&std::fs::read(path).with_context(|| path.display().to_string())?)
-                        .into_owned()
-                }
-                What::Stdin => bail!("--from auto: stdin is read too late for that; name its language"),
-            };
+            let text = String::from_utf8_lossy(&sources[0].read()?).into_owned();
             let found = detect(&[&text])
                 .ok_or_else(|| anyhow!("--from auto: there is too little text to know its language"))?;
             progress.status(format!("this is {}", found.language.name));
